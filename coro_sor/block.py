@@ -1,0 +1,422 @@
+"""The block owner: the actor that holds rows, sweeps them, and exchanges x with its neighbours.
+
+    LOADING -> FROZEN <-> SWEEPING        (any state -> STOPPED)
+
+A freeze begins an epoch: the owner stops writing, sends its neighbours the frozen slices, waits for theirs, and
+computes the residual of that one x. Resumed, it sweeps on from there. Messages of an older epoch are dropped.
+"""
+from __future__ import annotations
+
+import traceback
+import types
+
+from .exchange import Incoming, Outgoing
+from .holding import Holding, digest_vector
+from .links import Link
+from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, Prepared, ReadRows,
+                       Resume, Resumed, Rows, RowsRead, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
+                       Vectors)
+from .partition import Reads
+from .reporting import Reporter, peak_bytes
+from .schedule import exact
+from .solution import Unreachable
+from .sweeping import Sweeper, sweep_all
+
+__all__ = ['BlockOwner', 'block_owner']
+
+_TRANSITIONS = {
+    ('LOADING', Rows): 'LOADING', ('LOADING', ReadRows): 'LOADING', ('LOADING', Vectors): 'LOADING',
+    ('LOADING', Prepare): 'LOADING', ('LOADING', Bind): 'FROZEN',
+    ('FROZEN', Freeze): 'FROZEN', ('FROZEN', Resume): 'SWEEPING', ('FROZEN', Collect): 'FROZEN',
+    ('SWEEPING', Freeze): 'FROZEN',
+    ('LOADING', Stop): 'STOPPED', ('FROZEN', Stop): 'STOPPED', ('SWEEPING', Stop): 'STOPPED',
+}
+
+
+def block_owner(engine, solve, coordinator, assignment, coro=None):
+    """Actor: owns the rows that `assignment` says until it is stopped or the coordinator is silent for the lease.
+
+    Parameters
+    ----------
+    engine
+        Engine it runs on.
+    solve : str
+        Id of the solve.
+    coordinator : reference
+    assignment : Assignment
+    """
+    owner = None
+    try:
+        owner = BlockOwner(engine, solve, coordinator, assignment, coro)
+        yield from owner.live()
+    except Exception as error:      # whatever it is, the user must hear of it
+        failure = Failed(solve, assignment.owner, '%s: %s' % (type(error).__name__, error), traceback.format_exc())
+        for _ in range(10):
+            if (yield coordinator.deliver(failure, timeout=2.0)) == 1:
+                break
+            yield coro.sleep(0.2)
+    if owner is not None:
+        owner.end()
+    return True
+
+
+class BlockOwner:
+    """State of one owner; the actor's coroutines share it, all in one thread."""
+
+    def __init__(self, engine, solve, coordinator, assignment, coro):
+        self._engine, self._solve, self._coro = engine, solve, coro
+        self._settings = assignment.settings
+        self.index = assignment.owner
+        self.holding = Holding(assignment)
+        self._state = 'LOADING'
+        self._epoch = 0
+        self._answers = {}              # of requests that must not be carried out twice
+        self._freeze = None             # the request that waits for its look
+        self._early = {}                # slices of a newer epoch, by sender
+        self._heard = engine.now()
+        self._parked = self._paused = False
+        self._busy = False
+        self.alive = True
+        self.computed = self.waited = 0.0
+        self._received = 0
+        self._links, self._outgoings = {}, {}
+        self._sweeper = self._sweeping = None
+        self._early_subscriptions = []
+        self._schedule, self._frozen = 'async', True
+        self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
+        self._coordinator = Link(engine, coordinator, self._settings['retry'], self._reporter.produce)
+        self._beating = engine.spawn(_beat, self)
+
+    # ---- the mailbox
+
+    def live(self):
+        """Take messages until stopped."""
+        while self._state != 'STOPPED':
+            message = yield self._coro.receive()
+            if isinstance(message, Exception):
+                raise message
+            if message is _EXPIRED:
+                return False
+            if message is _PARKED:
+                yield from self._look_if_complete()
+            elif isinstance(message, Message) and message.solve == self._solve:
+                self._received += 1
+                yield from self._take(message)
+        return True
+
+    def _take(self, message):
+        if isinstance(message, Slices):
+            yield from self._take_slices(message)
+        elif isinstance(message, Subscribe):
+            self._take_subscription(message)
+        elif isinstance(message, Subscribed):
+            self._take_agreement(message)
+        else:
+            self._heard = self._engine.now()
+            if self._paused:
+                self._paused = False
+                self._wake_sweeper()
+            if not isinstance(message, Heartbeat):
+                yield from self._obey(message)
+
+    def _obey(self, request):
+        if request.request in self._answers:
+            answer = self._answers[request.request]
+            if answer is not None:
+                self._coordinator.tell(answer)
+            return
+        if isinstance(request, (Freeze, Resume, Collect)) and self._outdated(request):
+            return
+        after = _TRANSITIONS.get((self._state, type(request)))
+        if after is None:
+            raise RuntimeError('%s in state %s' % (type(request).__name__, self._state))
+        self._answers[request.request] = None
+        self._busy = True
+        self._state, before = after, self._state
+        answer = _HANDLERS[type(request)](self, request, before)
+        if isinstance(answer, types.GeneratorType):
+            answer = yield from answer
+        self._busy = False
+        self._heard = self._engine.now()
+        if isinstance(answer, Values):
+            del self._answers[request.request]      # large, and as easily made again
+            self._coordinator.tell(answer)
+        elif answer is not None:
+            self._answer(answer)
+
+    def _outdated(self, request):
+        """Old epochs are dropped, and what comes too early: it will be repeated."""
+        if isinstance(request, Freeze):
+            return request.epoch <= self._epoch
+        looking = self._freeze is not None
+        if isinstance(request, Resume) and not exact(self._schedule):
+            looking = not self._frozen      # without a stalled neighbour's slices 'async' may go on
+        return request.epoch != self._epoch or looking or self._state != 'FROZEN'
+
+    def _answer(self, answer):
+        self._answers[answer.request] = answer
+        self._coordinator.tell(answer)
+
+    # ---- loading
+
+    def _load_rows(self, request, before):
+        self.holding.take_rows(request.start, request.arrays)
+        return Taken(self._solve, request.request, self.index)
+
+    def _load_vectors(self, request, before):
+        self.holding.take_vectors(request.start, request.b, request.x)
+        return Taken(self._solve, request.request, self.index)
+
+    def _read_file(self, request, before):
+        try:
+            digest = yield self._engine.compute(self.holding.read_rows, request.path)
+        except (OSError, ValueError) as error:
+            return RowsRead(self._solve, request.request, self.index, '', str(error))
+        return RowsRead(self._solve, request.request, self.index, digest, '')
+
+    def _prepare(self, request, before):
+        holding = self.holding
+        reads = yield self._engine.compute(holding.prepare)
+        self._reads = reads
+        owners = _owner_of_blocks(holding)
+        holding.remote_reads = {block: {other for other in read if owners[other] != self.index}
+                                for block, read in holding.block_reads.items()}
+        self._owners = owners
+        self._incoming = Incoming(holding.x, reads, holding.bounds, owners)
+        return Prepared(self._solve, request.request, self.index, {owner: read.size for owner, read in reads.items()})
+
+    # ---- neighbours
+
+    def _bind(self, request, before):
+        self._freeze = request      # nothing else is looked at before all subscriptions are in place
+        self._readers = set(request.readers)
+        limit = self._settings['chunk_bytes'] // 8
+        for owner, reference in request.peers.items():
+            outgoing = self._outgoings.setdefault(owner, Outgoing(self._solve, self.index, self.holding, limit))
+            location = reference.location
+            if not (yield self._engine.connect(location, self._settings['connect_timeout'])):
+                raise Unreachable('owner %d cannot reach owner %d at %s:%d'
+                                  % (self.index, owner, location.addr, location.port))
+            self._links[owner] = Link(self._engine, reference, self._settings['retry'], outgoing.produce)
+        self._unagreed = {}
+        for owner, read in self._reads.items():
+            self._subscribe(owner, read, limit)
+        for message in self._early_subscriptions:
+            self._take_subscription(message)
+        self._sweeper = Sweeper(self.holding, self._incoming, self._outgoings, self._settings['max_staleness'])
+        self._sweeping = self._engine.spawn(sweep_all, self)
+        self._finish_binding()
+        return None
+
+    def _subscribe(self, owner, read, limit):
+        for first in range(0, read.size, limit):
+            last = min(first + limit, read.size)
+            entries = (read.key.start + first, read.key.start + last) if isinstance(read.key, slice) \
+                else read.key[first:last]
+            number = Link.number()
+            self._unagreed[number] = owner, Reads(entries)
+            self._links[owner].ask(Subscribe(self._solve, number, self.index, first, read.size, entries))
+
+    def _take_subscription(self, message):
+        if message.owner not in self._links:
+            self._early_subscriptions.append(message)
+            return
+        entries = message.entries if isinstance(message.entries, tuple) else message.entries.astype('i8')
+        if self._outgoings[message.owner].subscribe(message.first, message.total, entries):
+            self._readers.discard(message.owner)
+        diagonal = self.holding.diagonal[Reads(entries).key].copy()
+        self._links[message.owner].tell(Subscribed(self._solve, message.request, self.index, message.first, diagonal))
+        self._finish_binding()
+
+    def _take_agreement(self, message):
+        asked = self._unagreed.pop(message.request, None)
+        if asked:
+            self._links[asked[0]].answered(message.request)
+            self.holding.diagonal[asked[1].key] = message.diagonal
+            self._finish_binding()
+
+    def _finish_binding(self):
+        if isinstance(self._freeze, Bind) and not self._readers and not self._unagreed:
+            bind, self._freeze = self._freeze, None
+            self._watched = [block for block, owner in enumerate(self._owners) if owner in bind.readers]
+            self._answer(Bound(self._solve, bind.request, self.index))
+
+    # ---- freezing and looking
+
+    def _begin_epoch(self, request, before):
+        self._epoch, self._freeze = request.epoch, request
+        self._schedule = request.schedule
+        self._incoming.begin(request.schedule, self._watched if exact(request.schedule) else ())
+        self._frozen = False
+        self._reporter.begin(request.epoch, -1.0)
+        for outgoing in self._outgoings.values():
+            outgoing.begin(request.epoch)
+        for epoch, messages in self._early.values():
+            for message in messages if epoch == request.epoch else ():
+                self._incoming.take(message)
+        self._early = {owner: kept for owner, kept in self._early.items() if kept[0] > request.epoch}
+        yield from self._look_if_complete()
+        return None
+
+    def _look_if_complete(self):
+        """Once nothing here writes: send the frozen x; once the others' is here: compute the residual."""
+        if not isinstance(self._freeze, Freeze) or not self._parked:
+            return
+        if not self._frozen:
+            self._frozen = True
+            self.holding.reveal()
+            if self._freeze.restore:
+                self.holding.restore()
+            for owner, outgoing in self._outgoings.items():
+                outgoing.send_frozen()
+                self._links[owner].wake()
+        if self._incoming.complete():
+            freeze = self._freeze
+            self._busy = True
+            scale, squares = yield self._engine.compute(self.holding.residual)
+            self._busy = False
+            if self._freeze is freeze:
+                self._freeze = None
+                own = self.holding.own()
+                self._answer(Looked(self._solve, freeze.request, self.index, freeze.epoch, scale, squares,
+                                    float(abs(own).max()), self._sweeper.updates, digest_vector(own)))
+
+    def _take_slices(self, message):
+        if message.epoch > self._epoch:
+            epoch, messages = self._early.get(message.owner, (0, []))
+            if message.epoch >= epoch:
+                self._early[message.owner] = message.epoch, (messages if message.epoch == epoch else []) + [message]
+        elif message.epoch == self._epoch and self._epoch:
+            self._incoming.take(message)
+            if self._freeze is not None:
+                yield from self._look_if_complete()
+            else:
+                self._wake_sweeper()
+
+    def _resume(self, request, before):
+        self._freeze = None
+        if request.keep:
+            self.holding.keep()
+        lowered, lowest = yield self._engine.compute(self.holding.relax, self._schedule, request.omega, request.capped)
+        self._sweeper.begin(self._schedule, request.until)
+        self._reporter.begin(self._epoch, request.share)
+        self._wake_sweeper()
+        return Resumed(self._solve, request.request, self.index, lowered, lowest)
+
+    def _collect(self, request, before):
+        lo, hi = request.start, request.stop
+        if not self.holding.start <= lo < hi <= self.holding.stop:
+            raise ValueError('owner %d was asked for rows %d to %d' % (self.index, lo, hi))
+        return Values(self._solve, request.request, self.index, self._epoch, lo, self.holding.x[lo:hi].copy())
+
+    def _stop(self, request, before):
+        while not self._parked and before == 'SWEEPING':
+            yield self._coro.sleep(0.001)       # the pool thread still writes
+        stopped = Stopped(self._solve, request.request, self.index, self.statistics())
+        for _ in range(3):
+            if (yield self._coordinator.reference.deliver(stopped, timeout=self._settings['patience'])) == 1:
+                break
+        return None
+
+    # ---- the sweeper's side
+
+    def next_step(self):
+        """What to pass over next; None where nothing may be written."""
+        if self._state != 'SWEEPING' or self._paused or self._busy:
+            return None
+        return self._sweeper.next_step()
+
+    def stepped(self, tasks, squares):
+        """A step is done: send what changed, report."""
+        if self._state != 'SWEEPING':
+            return      # of an epoch that is over
+        self._sweeper.finish_step(tasks, squares)
+        for link in self._links.values():
+            link.wake()
+        whole = self._sweeper.whole_sweep()
+        if whole:
+            self._reporter.note_sweep(*whole)
+        self._note_progress()
+
+    def _note_progress(self):
+        sweeper = self._sweeper
+        if self._reporter.note(self._engine.now(), tuple(sweeper.sweeps.values()), sweeper.squares(), sweeper.done):
+            self._coordinator.wake()
+
+    def parked(self, parked):
+        """The sweeper begins or ends waiting."""
+        self._parked = parked
+        if parked and self._freeze is not None:
+            self._coro.send(_PARKED)
+
+    def failed(self, error):
+        """The sweeper met an exception."""
+        self._coro.send(error)
+
+    def _wake_sweeper(self):
+        if self._parked and self._sweeping is not None:
+            self._parked = False
+            self._sweeping.send(True)
+
+    # ---- the rest
+
+    def beat(self):
+        """Tell that it lives, and judge the coordinator's silence; returns the seconds until the next time."""
+        self._coordinator.tell_newest(Heartbeat(self._solve, self.index))
+        silence = 0.0 if self._busy else self._engine.now() - self._heard
+        if silence > self._settings['patience']:
+            self._paused = True
+        if silence > self._settings['lease']:
+            self._coro.send(_EXPIRED)
+        return self._settings['patience'] / 5
+
+    def statistics(self):
+        """What this owner did, as the report has it; nothing before it was bound."""
+        if self._sweeper is None:
+            return {}
+        links, incoming, sweeper = self._links.values(), self._incoming, self._sweeper
+        outgoings = self._outgoings.values()
+        return {
+            'blocks': list(self.holding.blocks), 'rows': self.holding.stop - self.holding.start,
+            'nonzeros': self.holding.rows.nonzeros, 'row_updates': sweeper.updates,
+            'seconds_computing': self.computed, 'seconds_waiting': self.waited,
+            'messages_sent': sum(link.messages for link in links) + self._coordinator.messages,
+            'messages_received': self._received,
+            'bytes_sent': sum(each.bytes for each in outgoings), 'bytes_received': incoming.bytes,
+            'slices_sent': sum(each.sent for each in outgoings), 'slices_applied': incoming.applied,
+            'slices_superseded': sum(each.superseded for each in outgoings) + incoming.superseded,
+            'mean_staleness': sweeper.staleness_sum / max(1, sweeper.staleness_count),
+            'largest_staleness': sweeper.staleness_largest, 'peak_memory': peak_bytes()}
+
+    def end(self):
+        """Send nothing more and let the memory go."""
+        self._state, self.alive = 'STOPPED', False
+        for link in [self._coordinator, *self._links.values()]:
+            link.close()
+        self._wake_sweeper()
+        self._beating.send(True)
+
+
+_PARKED, _EXPIRED = object(), object()
+
+_HANDLERS = {
+    Rows: BlockOwner._load_rows, ReadRows: BlockOwner._read_file, Vectors: BlockOwner._load_vectors,
+    Prepare: BlockOwner._prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
+    Collect: BlockOwner._collect, Stop: BlockOwner._stop,
+}
+
+
+def _beat(engine, owner, coro=None):
+    while owner.alive:
+        yield coro.receive(timeout=owner.beat(), alarm_value=None)
+    return True
+
+
+def _owner_of_blocks(holding):
+    bounds = [int(bound) for bound in holding.assignment.owner_bounds]
+    owners, owner = [], 0
+    for first in holding.bounds[:-1]:
+        while first >= bounds[owner + 1]:
+            owner += 1
+        owners.append(owner)
+    return owners

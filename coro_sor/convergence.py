@@ -1,0 +1,163 @@
+"""When to look at the true residual, and what a look found."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ['Look', 'Outlook', 'combine']
+
+GROWTH = 1e4
+"""Growth of the residual over where it started that counts as divergence: SOR's own may rise a hundredfold."""
+
+EPS = 2.0 ** -52
+
+
+def combine(parts):
+    """The 2-norm of a vector from (largest entry, sum of squares of entries / largest) of its parts, in this order.
+
+    NaN where a part is not finite.
+    """
+    scale = 0.0
+    for largest, _ in parts:
+        if not math.isfinite(largest):
+            return math.nan
+        scale = max(scale, largest)
+    if scale == 0.0:
+        return 0.0
+    return scale * math.sqrt(math.fsum(squares * (largest / scale) ** 2 for largest, squares in parts))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look found.
+
+    Attributes
+    ----------
+    seconds : float
+        Since iterating began.
+    sweeps : float
+        Row updates / n so far.
+    residual_norm : float
+        ||b - A x|| of the frozen x; NaN where it overflowed.
+    reported : float or None
+        The norm that the last reports had given, if they were complete.
+    """
+
+    seconds: float
+    sweeps: float
+    residual_norm: float
+    reported: float | None
+
+
+class Outlook:
+    """Judges reports and looks; pure.
+
+    Parameters
+    ----------
+    threshold : float
+        max(rtol ||b||, atol).
+    norm_inf : float
+        Largest row sum of |A|.
+    b_largest : float
+        Largest |b_i|.
+    root_n : float
+        Square root of n.
+    look_interval : float
+        Longest pause in seconds before a look that nothing but time calls for, at first.
+    """
+
+    def __init__(self, threshold, norm_inf, b_largest, root_n, look_interval):
+        self.threshold = threshold
+        self.looks = []
+        self.best = math.inf
+        self._norm_inf, self._b_largest, self._root_n = norm_inf, b_largest, root_n
+        self._interval = look_interval
+        self._rate = None
+        self.ratio = 1.0
+
+    # ---- before a look
+
+    def worth_a_look(self, reported, since_look, looking_took, running):
+        """Whether running blocks call for a look.
+
+        Parameters
+        ----------
+        reported : float or None
+            Norm from the newest reports of this epoch; None before every block has reported.
+        since_look, looking_took, running : float
+            Seconds since the last look ended, that it took, and since iterating began.
+        """
+        if since_look > max(self._interval, 0.2 * running, 20 * looking_took):
+            return True
+        if reported is None:
+            return False
+        if self.exploded(reported):
+            return True
+        return reported <= self.aim() and since_look >= looking_took
+
+    def exploded(self, reported):
+        """Whether a norm is beyond what SOR shows where it converges."""
+        return not math.isfinite(reported) or reported > GROWTH * max(self.looks[0].residual_norm, self.threshold)
+
+    def aim(self):
+        """The reported norm at which the true one is expected to pass."""
+        return self.threshold * self.ratio
+
+    # ---- after a look
+
+    def add(self, look):
+        """Take in a look. Returns whether its x is the best so far."""
+        previous = self.looks[-1] if self.looks else None
+        self.looks.append(look)
+        if look.reported and look.residual_norm > 0 and math.isfinite(look.reported):
+            self.ratio = min(max(look.reported / look.residual_norm, 0.1), 10.0)
+        if previous is not None:
+            self._rate = _rate(previous, look)
+        better = look.residual_norm < self.best
+        if better:
+            self.best = look.residual_norm
+        return better
+
+    def passed(self):
+        """Whether the last look's x is converged."""
+        return self.looks[-1].residual_norm <= self.threshold
+
+    def diverging(self):
+        """Whether the last look found growth that SOR does not show where it converges."""
+        return self.exploded(self.looks[-1].residual_norm)
+
+    def restart(self):
+        """Forget the rate and ratio of a schedule that was given up."""
+        self._rate, self.ratio = None, 1.0
+
+    def stagnated(self, x_largest):
+        """Whether rounding keeps the residual above the threshold, and the last look brought no progress.
+
+        Parameters
+        ----------
+        x_largest : float
+            Largest |x_i|.
+        """
+        if len(self.looks) < 3:
+            return False
+        floor = EPS * self._root_n * (self._norm_inf * x_largest + self._b_largest)
+        last, before = self.looks[-1], self.looks[-2]
+        stuck = last.residual_norm > 0.9 * before.residual_norm and last.sweeps >= before.sweeps + 2
+        return stuck and self.looks[-1].residual_norm <= 10 * floor
+
+    def sweeps_to_go(self):
+        """Sweeps until the next look in 'sync' and 'ordered': a guess from the last rate, growing with caution."""
+        done = self.looks[-1].sweeps - self.looks[0].sweeps
+        cautious = max(8, int(done))
+        distance = self.looks[-1].residual_norm / self.threshold if self.threshold else math.inf
+        if self._rate is None or not 0 < self._rate < 1 or not 1 < distance < math.inf:
+            return cautious
+        return max(1, min(math.ceil(-math.log(distance) / math.log(self._rate)), cautious))
+
+
+def _rate(before, after):
+    """Factor by which the residual fell in a sweep between two looks; None where unknown."""
+    sweeps = after.sweeps - before.sweeps
+    if sweeps <= 0 or not 0 < after.residual_norm < before.residual_norm < math.inf:
+        return None
+    return (after.residual_norm / before.residual_norm) ** (1.0 / sweeps)

@@ -1,0 +1,84 @@
+"""The directory of a node: tells every client which worker processes there are, and what becomes of them."""
+from __future__ import annotations
+
+import socket
+
+from . import __version__
+from .node_messages import ChildLost, ChildStarted, Goodbye, NodeInfo
+from .roster import Change, resident_bytes, usable_cores
+
+__all__ = ['LEASE', 'make_directory']
+
+LEASE = 60.0
+"""Seconds after which a client that can't be reached is given up."""
+
+BEATS = 6
+"""Heartbeats a lease, so that several may be lost before either side gives the other up."""
+
+RETRY = 0.5
+"""Longest pause in seconds before a message that did not arrive is sent again."""
+
+
+def make_directory(roster):
+    """The actor 'directory' of the node whose worker processes `roster` lists."""
+
+    def directory(engine, client, request=0, lease=LEASE, coro=None):
+        """Tell `client` what the node is, at once and then as a heartbeat, and every loss and return of a child.
+
+        Parameters
+        ----------
+        engine
+            The engine it runs on.
+        client : reference
+            Receives `NodeInfo`, `ChildLost` and `ChildStarted`; sends `Goodbye` when it's done.
+        request : int
+            Returned in every `NodeInfo`.
+        lease : float
+            Seconds without a delivery after which the client is forgotten.
+
+        Returns
+        -------
+        bool
+            True after a `Goodbye`, False after the lease.
+        """
+        roster.subscribe(coro)
+        try:
+            return (yield from _serve(engine, roster, client, request, lease, coro))
+        finally:
+            roster.unsubscribe(coro)
+
+    return directory
+
+
+def _serve(engine, roster, client, request, lease, coro):
+    beat = lease / BEATS
+    waiting = [_node_info(engine, roster, request)]
+    heard = engine.now()
+    while True:
+        arrived = bool(waiting) and (yield client.deliver(waiting[0], timeout=beat)) == 1
+        if arrived:
+            del waiting[0]
+            heard = engine.now()
+        elif waiting and engine.now() - heard > lease:
+            engine.disconnect((client.location.addr, client.location.port))
+            return False
+        pause = beat if not waiting else 0 if arrived else min(beat, RETRY)
+        message = yield coro.receive(timeout=pause, alarm_value=None)
+        if isinstance(message, Goodbye):
+            return True
+        if isinstance(message, Change):
+            waiting.append(_news(message))
+        elif not waiting:
+            waiting.append(_node_info(engine, roster, request))
+
+
+def _news(change):
+    if change.reason is None:
+        return ChildStarted(change.address, change.port, change.pid)
+    return ChildLost(*change)
+
+
+def _node_info(engine, roster, request):
+    address, port = engine.location
+    children = tuple((child, pid, resident_bytes(pid)) for child, pid in roster.children)
+    return NodeInfo(request, address, port, children, usable_cores(), __version__, socket.gethostname())

@@ -1,0 +1,329 @@
+"""Every message between coordinator and owners: who sends it to whom, and when.
+
+Messages carry the id of their solve, so that one that reaches a stranger is dropped. A `Request` is repeated until the
+`Answer` with its number arrives, so it is harmless when repeated. Arrays are never changed after sending.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .node_messages import MESSAGES as NODE_MESSAGES
+
+__all__ = ['Answer', 'Assignment', 'Bind', 'Bound', 'Cancel', 'Collect', 'Failed', 'Freeze', 'Heartbeat', 'Looked',
+           'MESSAGES', 'Message', 'Prepare', 'Prepared', 'ReadRows', 'Report', 'Request', 'Resume', 'Resumed', 'Rows',
+           'RowsRead', 'Slices', 'Stop', 'Stopped', 'Subscribe', 'Subscribed', 'Taken', 'Values', 'Vectors']
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """Any message of a solve."""
+
+    solve: str
+    """Id of the solve, unique among all coordinators."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request(Message):
+    """Asks for an `Answer`."""
+
+    request: int
+    """Number of the request, unique for its sender."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer(Message):
+    """Ends a `Request`."""
+
+    request: int
+    """The request's number."""
+    owner: int
+    """Who answers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Coordinator -> owner, as the argument that it is started with: what it will own and how it works."""
+
+    owner: int
+    """Number of this owner."""
+    owner_bounds: np.ndarray
+    """Owner k has rows owner_bounds[k] .. owner_bounds[k + 1]."""
+    block_bounds: np.ndarray
+    """The same for blocks; every owner's bound is one of these."""
+    sparse: bool
+    """Whether rows are CSR."""
+    nonzeros: int
+    """Stored entries of this owner's rows."""
+    settings: dict
+    """The fields of Options that an owner needs."""
+
+    def __post_init__(self):
+        bounds = self.block_bounds
+        if bounds.ndim != 1 or len(bounds) < 2 or bounds[0] != 0 or (np.diff(bounds) <= 0).any():
+            raise ValueError('block bounds do not ascend from 0')
+        if not 0 <= self.owner < len(self.owner_bounds) - 1 or not np.isin(self.owner_bounds, bounds).all():
+            raise ValueError('owner bounds are no block bounds')
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(Request):
+    """Coordinator -> owner: some of its rows, in ascending order without gaps."""
+
+    start: int
+    """Global number of the first row."""
+    arrays: tuple
+    """(values,) of dense rows, or (indptr, indices, data) of CSR rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReadRows(Request):
+    """Coordinator -> owner: try to read your rows from this file."""
+
+    path: str
+    """Absolute path of a .npy file."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowsRead(Answer):
+    """Owner -> coordinator."""
+
+    digest: str
+    """Digest of the rows that were read; empty where the file could not be used."""
+    reason: str
+    """Why it could not be used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors(Request):
+    """Coordinator -> owner: entries of b, and of x where it starts."""
+
+    start: int
+    """Global number of the first entry."""
+    b: np.ndarray
+    """Right-hand side."""
+    x: np.ndarray
+    """Start."""
+
+
+@dataclass(frozen=True, eq=False)
+class Taken(Answer):
+    """Owner -> coordinator: `Rows` or `Vectors` are in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepare(Request):
+    """Coordinator -> owner: everything has been sent; find out whose entries of x you read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared(Answer):
+    """Owner -> coordinator."""
+
+    reads: dict
+    """Number of entries read, by owner."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bind(Request):
+    """Coordinator -> owner: these are your neighbours; tell those you read from what you need."""
+
+    peers: dict
+    """References of all owners that read from this one or that it reads from, by owner."""
+    readers: tuple
+    """Those that read from this one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bound(Answer):
+    """Owner -> coordinator: all subscriptions, own and others', are in place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subscribe(Request):
+    """Owner -> owner: send me these entries of your x from now on."""
+
+    owner: int
+    """Who asks."""
+    first: int
+    """Position of the first of these entries among all that it reads from there."""
+    total: int
+    """Number of all entries that it reads from there."""
+    entries: tuple | np.ndarray
+    """(first row, last row + 1), or row numbers, ascending."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subscribed(Answer):
+    """Owner -> owner: agreed."""
+
+    first: int
+    """As asked."""
+    diagonal: np.ndarray
+    """Diagonal entries of A in these rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slices(Message):
+    """Owner -> owner: entries of x; sweep 0 of an epoch is the frozen x."""
+
+    epoch: int
+    """Generation that the values belong to."""
+    owner: int
+    """Who sends."""
+    parts: np.ndarray
+    """(k, 4): block, sweep, and the range of positions among the entries that the receiver reads from the sender."""
+    values: np.ndarray
+    """The entries of all parts, one after the other."""
+
+    def __post_init__(self):
+        parts = self.parts
+        if parts.ndim != 2 or parts.shape[1] != 4 or parts.dtype != np.int64 or (parts < 0).any():
+            raise ValueError('parts are no (k, 4) numbers')
+        if self.values.dtype != np.float64 or self.values.shape != (int((parts[:, 3] - parts[:, 2]).sum()),):
+            raise ValueError('the values do not fit the parts')
+
+
+@dataclass(frozen=True, eq=False)
+class Freeze(Request):
+    """Coordinator -> owner: stop writing, exchange what you have, compute the residual of that x."""
+
+    epoch: int
+    """The generation that begins with the frozen x."""
+    schedule: str
+    """'async', 'sync' or 'ordered': the epoch's."""
+    restore: bool
+    """Whether to go back to the x that was kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looked(Answer):
+    """Owner -> coordinator: the residual of the frozen x."""
+
+    epoch: int
+    """Generation of that x."""
+    scale: float
+    """Largest size of an entry of the residual; NaN where one is not finite."""
+    squares: float
+    """Sum of squares of the residual divided by scale."""
+    x_largest: float
+    """Largest size of an own entry of x."""
+    updates: int
+    """Row updates so far, in all epochs."""
+    digest: str
+    """Of the own entries of x."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resume(Request):
+    """Coordinator -> owner: sweep on from the frozen x."""
+
+    epoch: int
+    """The generation that is frozen now."""
+    omega: float
+    """Relaxation factor."""
+    capped: bool
+    """Whether omega is lowered in rows that depend strongly on others."""
+    until: int
+    """Sweeps after which to wait."""
+    share: float
+    """A sum of squares that is worth a report at once when first reached."""
+    keep: bool
+    """Whether the frozen x is the best so far."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resumed(Answer):
+    """Owner -> coordinator: sweeping."""
+
+    lowered: int
+    """Rows whose omega was lowered."""
+    lowest: float
+    """The smallest omega in use."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Message):
+    """Owner -> coordinator, at most a few times a second: how it stands. Says when to look, never the answer."""
+
+    epoch: int
+    """Generation."""
+    owner: int
+    """Who reports."""
+    sweeps: tuple
+    """Sweeps of this epoch, by own block."""
+    squares: float
+    """Sum of squares of the residual's entries as met in the last sweep of each block; -1 before all have swept."""
+    by_sweep: tuple
+    """In 'sync' and 'ordered', (sweep, sum of squares) of every sweep since the last report."""
+    waiting: bool
+    """Whether it has done the sweeps that it was resumed for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Collect(Request):
+    """Coordinator -> owner: send me these entries of the frozen x."""
+
+    epoch: int
+    """The frozen generation."""
+    start: int
+    """First row."""
+    stop: int
+    """Last row + 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Values(Answer):
+    """Owner -> coordinator."""
+
+    epoch: int
+    """Generation of the values."""
+    start: int
+    """First row."""
+    values: np.ndarray
+    """Entries of x."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stop(Request):
+    """Coordinator -> owner: the solve is over."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stopped(Answer):
+    """Owner -> coordinator, its last message."""
+
+    statistics: dict
+    """What it did; see `coro_sor.report`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heartbeat(Message):
+    """Either way, when nothing else was sent for a while."""
+
+    owner: int
+    """Who sends; -1 is the coordinator."""
+
+
+@dataclass(frozen=True, eq=False)
+class Failed(Message):
+    """Owner -> coordinator: an exception ended it."""
+
+    owner: int
+    """Which."""
+    text: str
+    """The exception in a line."""
+    traceback: str
+    """All of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cancel(Message):
+    """Main thread -> coordinator: end with the best x."""
+
+
+MESSAGES = {kind.__name__: kind for kind in (
+    Assignment, Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Prepare, Prepared, ReadRows, Report, Resume,
+    Resumed, Rows, RowsRead, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values, Vectors)}
+MESSAGES.update(NODE_MESSAGES)

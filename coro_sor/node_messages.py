@@ -1,0 +1,63 @@
+"""What a node's directory and its client tell each other."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ['ChildLost', 'ChildStarted', 'Goodbye', 'MESSAGES', 'NodeInfo']
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """Directory -> client: at once when asked, then as a heartbeat several times a lease."""
+
+    request: int
+    """The number that the client gave when it started the directory's actor."""
+    address: str
+    """Where the node listens."""
+    port: int
+    """The node's well-known port."""
+    children: tuple
+    """(port, process id, resident bytes or None where unknown) of each worker process that is ready."""
+    cores: int
+    """Processor cores that the node may use."""
+    version: str
+    """Version of coro_sor on the node."""
+    hostname: str
+    """Name that the node's machine gives itself."""
+
+
+@dataclass(frozen=True)
+class ChildLost:
+    """Directory -> client: a worker process ended; sent at once and repeated until it arrived.
+
+    It is final: a `NodeInfo` that lists this port and process and arrives later was delayed on the way.
+    """
+
+    address: str
+    """Where the worker listened."""
+    port: int
+    """Its port; no later worker process listens there soon."""
+    pid: int
+    """Its process id."""
+    reason: str
+    """How it ended, such as 'signal SIGKILL' or 'exit status 1'."""
+
+
+@dataclass(frozen=True)
+class ChildStarted:
+    """Directory -> client: a worker process took the place of a lost one and is ready."""
+
+    address: str
+    """Where it listens."""
+    port: int
+    """Its port."""
+    pid: int
+    """Its process id."""
+
+
+@dataclass(frozen=True)
+class Goodbye:
+    """Client -> directory: the client needs this directory's actor no more."""
+
+
+MESSAGES = {kind.__name__: kind for kind in (NodeInfo, ChildLost, ChildStarted, Goodbye)}

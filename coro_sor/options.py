@@ -1,0 +1,111 @@
+"""Every default of the solver, and what values an option may take."""
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from .solution import InputError
+
+__all__ = ['NODE_PORT', 'Options', 'SCHEDULES']
+
+NODE_PORT = 51347
+"""The well-known port of a node, where its directory is found."""
+
+SCHEDULES = ('async', 'sync', 'ordered')
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to solve; rejects impossible values when made.
+
+    Raises
+    ------
+    InputError
+        For a value outside its range; the text names the option.
+    """
+
+    omega: float = 1.0
+    """Relaxation factor, within (0, 2)."""
+    rtol: float = 1e-8
+    """Converged when ||b - A x|| <= max(rtol ||b||, atol)."""
+    atol: float = 0.0
+    """See `rtol`."""
+    schedule: str = 'async'
+    """'async', 'sync' or 'ordered': which versions of its halo a block may use."""
+    max_staleness: int | None = None
+    """In 'async', how many sweeps older than its own a block's halo may be; any if None."""
+    max_sweeps: int = 1_000_000
+    """Largest number of sweeps (row updates / n)."""
+    time_limit: float | None = None
+    """Seconds after which iterating ends; none if None."""
+    blocks: int | None = None
+    """Number of blocks of rows; one a worker if None."""
+    seed: int = 0
+    """Of whatever is drawn at random."""
+    exchanges: int = 10
+    """Largest number of exchanges a sweep: panels of an owner's rows."""
+    panel_nonzeros: int = 1_500_000
+    """Least number of nonzeros of a panel of dense rows; of sparse rows a sixteenth, which takes about as long."""
+    chunk_bytes: int = 2 << 20
+    """Largest part of A or of a vector in one message."""
+    local_files: bool = True
+    """Whether workers that see the same matrix file read their rows themselves."""
+    report_interval: float = 0.2
+    """Least seconds between two reports of an owner, but for the first one below its share of the threshold."""
+    patience: float = 10.0
+    """Seconds of silence after which a worker counts as lost, and after which a worker pauses without coordinator."""
+    lease: float = 30.0
+    """Seconds of the coordinator's silence after which a worker frees its memory."""
+    connect_timeout: float = 10.0
+    """Seconds that a node has to answer."""
+    retry: float = 1.0
+    """Seconds after which an unanswered request is repeated, doubled up to five times that."""
+    look_interval: float = 1.0
+    """Longest pause in seconds between two looks at first; it grows with the time that the run has taken."""
+
+    def __post_init__(self):
+        _check(0 < self.omega < 2, 'omega', self.omega, 'must be greater than 0 and less than 2')
+        for name in ('rtol', 'atol'):
+            _check(0 <= getattr(self, name) < math.inf, name, getattr(self, name), 'must be finite and not negative')
+        _check(self.rtol > 0 or self.atol > 0, 'rtol', self.rtol, 'and atol are both 0: no iteration gets there')
+        _check(self.schedule in SCHEDULES, 'schedule', self.schedule, 'must be one of ' + ', '.join(SCHEDULES))
+        if self.max_staleness is not None:
+            _check_whole('max_staleness', self.max_staleness, 1)
+            _check(self.schedule == 'async', 'max_staleness', self.max_staleness, 'goes with the schedule async only')
+        if self.blocks is not None:
+            _check_whole('blocks', self.blocks, 1)
+        if self.time_limit is not None:
+            _check(self.time_limit > 0, 'time_limit', self.time_limit, 'must be a positive number of seconds')
+        for name in ('max_sweeps', 'exchanges', 'panel_nonzeros'):
+            _check_whole(name, getattr(self, name), 1)
+        _check_whole('chunk_bytes', self.chunk_bytes, 4096)
+        _check(self.chunk_bytes <= 32 << 20, 'chunk_bytes', self.chunk_bytes, 'must be at most 32 MiB')
+        _check_whole('seed', self.seed, 0)
+        for name in ('report_interval', 'patience', 'lease', 'connect_timeout', 'retry', 'look_interval'):
+            _check(0 < getattr(self, name) < math.inf, name, getattr(self, name), 'must be a positive number of seconds')
+
+    @classmethod
+    def from_keywords(cls, keywords):
+        """Options from a mapping; an unknown name is refused.
+
+        Raises
+        ------
+        InputError
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in keywords:
+            if name not in known:
+                raise InputError('unknown option %r; the options are %s' % (name, ', '.join(known)))
+        return cls(**keywords)
+
+
+def _check(fine, name, value, must):
+    # A comparison with a string or with NaN must end here as well.
+    if not fine:
+        raise InputError('%s = %r %s' % (name, value, must))
+
+
+def _check_whole(name, value, lowest):
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise InputError('%s = %r must be a whole number, at least %d' % (name, value, lowest))

@@ -1,0 +1,157 @@
+"""What happened in a solve, as it happens; `coro_sor.report` makes the user's report of it."""
+from __future__ import annotations
+
+import collections
+import math
+
+import numpy as np
+
+from .solution import Status
+
+__all__ = ['PHASES', 'Record']
+
+PHASES = ('load', 'distribute', 'iterate', 'verify', 'collect')
+
+_HISTORY = 1000         # entries kept; beyond it every second one is dropped
+_OBSERVE = 0.2          # seconds between two calls of the observer
+
+
+class Record:
+    """Facts of one solve.
+
+    Parameters
+    ----------
+    problem : Problem
+    options : Options
+    clock : callable
+        Seconds.
+    observe : callable or None
+        ``observe(record)`` now and then.
+
+    Attributes
+    ----------
+    x : (n,) array
+    status : Status or None
+    residual_norm : float or None
+    phase : str
+    seconds : dict of str to float
+        By phase.
+    history : list of (float, float, float, float)
+        Seconds since iterating began, reported residual norm, lowest and highest number of sweeps of a block.
+    looks : list of dict
+    owners : list of dict
+        Statistics.
+    scan : Scan or None
+    failure : WorkerFailed or None
+    notes : list of str
+        What the user should know about how it went.
+    """
+
+    def __init__(self, problem, options, clock, observe):
+        self.problem, self.options = problem, options
+        self.x, self.status, self.residual_norm = problem.x0, None, None
+        if self.x is None:
+            self.x = np.zeros(problem.n)
+        self.phase, self.seconds = None, dict.fromkeys(PHASES, 0.0)
+        self.history, self.looks, self.owners, self.notes = [], [], [], []
+        self.reads, self.rows_came = [], []
+        self.scan = self.failure = None
+        self.sweeps, self.sweeps_needed = 0.0, None
+        self.lowered = {}
+        self._clock, self._observe = clock, observe
+        self._since = self._iterating_since = None
+        self._observed = -math.inf
+        self._stride = 1
+        self._skipped = 0
+        self.schedule = options.schedule
+
+    @property
+    def threshold(self):
+        """max(rtol ||b||, atol)."""
+        return max(self.options.rtol * self.scan.b_norm, self.options.atol)
+
+    def enter(self, phase):
+        """A phase begins, and the one before ends."""
+        now = self._clock()
+        if self.phase is not None:
+            self.seconds[self.phase] += now - self._since
+        self.phase, self._since = phase, now
+        if phase == 'verify' and self._iterating_since is None:
+            self._iterating_since = now
+        self._show(now, True)
+
+    def note_reports(self, reports, reported):
+        """Owners have reported."""
+        now = self._clock()
+        if reported is None or now - self._observed < _OBSERVE:
+            return
+        sweeps = [sweep for report in reports.values() for sweep in report.sweeps]
+        entry = now - self._iterating_since, reported, self.sweeps + min(sweeps), self.sweeps + max(sweeps)
+        self._skipped += 1
+        if self._skipped >= self._stride:
+            self._skipped = 0
+            self.history.append(entry)
+            if len(self.history) > _HISTORY:
+                del self.history[1::2]
+                self._stride *= 2
+        self.reported = entry
+        self._show(now)
+
+    reported = None
+
+    def note_look(self, look):
+        """A look ended; None where an owner stalled."""
+        if look is None:
+            self.looks.append({'seconds': self._clock() - self._iterating_since, 'found': 'not all owners answered'})
+            return
+        self.sweeps = look.sweeps
+        passed = look.residual_norm <= self.threshold
+        self.looks.append({'seconds': look.seconds, 'sweeps': look.sweeps, 'reported': look.reported,
+                           'residual_norm': look.residual_norm, 'found': 'converged' if passed else 'not yet'})
+
+    def note_fallback(self, schedule):
+        """The schedule was given up."""
+        self.schedule = 'ordered'
+        self.notes.append('the residual grew in %r: went back to the best x and on with the schedule ordered, which '
+                          'is SOR on one machine' % schedule)
+
+    def finish(self, status, x, residual_norm):
+        """It ended with this x."""
+        self.status, self.x, self.residual_norm = status, x, residual_norm
+        self.enter(None)
+
+    def fail(self, error):
+        """Workers were lost."""
+        self.status, self.failure = Status.WORKERS_LOST, error
+        self.enter(None)
+
+    def _show(self, now, always=False):
+        if self._observe is not None and (always or now - self._observed >= _OBSERVE):
+            self._observed = now
+            self._observe(self)
+
+
+def first_sweep_below(squares, bound):
+    """The first sweep whose sum of squares is at most `bound`; None if none is.
+
+    Parameters
+    ----------
+    squares : dict of int to float
+    bound : float
+    """
+    return min((sweep for sweep, met in squares.items() if met <= bound), default=None)
+
+
+def sum_by_sweep(parts, owners):
+    """Sums over all owners of (sweep, squares) lists; sweeps that not all have told of are left out.
+
+    Parameters
+    ----------
+    parts : list of (sweep, squares)
+    owners : int
+    """
+    sums, counts = collections.Counter(), collections.Counter()
+    for sweep, squares in parts:
+        sums[sweep] += squares
+        counts[sweep] += 1
+    return {sweep: met for sweep, met in sums.items() if counts[sweep] == owners}

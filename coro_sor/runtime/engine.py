@@ -1,0 +1,321 @@
+"""The interface that actors use, on asyncoro.
+
+    engine = Engine.start_runtime('127.0.0.1', secret=b'...')
+    value = engine.run(actor, 1, 2)         # from the main thread
+
+An actor is a generator function ``def actor(engine, ..., coro=None)``. asyncoro runs all actors of a process in one
+thread, its network in another, and `compute` in a third. What an actor may do:
+
+    value = yield engine.compute(function, *args)
+    ok = yield engine.connect(location, timeout)
+    reference = yield engine.start(location, name, args, timeout)
+    message = yield coro.receive(timeout=t, alarm_value=None)
+    yield coro.sleep(t)
+    reference.send(message)
+    ok = yield reference.deliver(message, timeout=t)
+
+`deliver` gives 1 once the message is in the mailbox, and 0 (after `timeout`) or a negative number when that is unknown.
+Its time-out limits the whole: waiting for the messages queued before it, transfer and answer. The connection itself is
+given up only after `stall` seconds without progress, so that a generous time-out carries a large message over a slow
+link, and what is still queued when its time is over is not sent any more. A message is encoded when its turn comes:
+what is sent must not be changed afterwards.
+"""
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import re
+import socket
+import threading
+import time
+
+from ..solution import SolverError, Unreachable
+from . import codec, compat
+from .compat import Coro, Location, Peer, RCI, Request, Scheduler, core, log
+from .sockets import GuardedSocket
+from .tls import make_contexts
+
+__all__ = ['Engine', 'Task']
+
+_NOT_SERVED = 'is not registered'       # in asyncoro's answer to a request for a name that nobody serves
+
+
+class Task:
+    """An actor that the main thread waits for.
+
+    Attributes
+    ----------
+    reference : Coro
+        The actor's reference, to send it messages.
+    """
+
+    def __init__(self):
+        self.reference = None
+        self._ended = threading.Event()
+        self._value = self._error = None
+
+    def wait(self, timeout=None):
+        """The actor's return value; raises its exception.
+
+        Only for threads that run no actors. A KeyboardInterrupt leaves it at once; the actor goes on and can be
+        waited for again.
+
+        Raises
+        ------
+        TimeoutError
+            It has not ended after `timeout` seconds.
+        """
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        # In slices, since a signal that comes just before the wait begins is seen only when it ends.
+        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                raise TimeoutError('the actor has not ended after %g s' % timeout)
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def end(self, value=None, error=None):
+        """Note how the actor ended and wake who waits."""
+        self._value, self._error = value, error
+        self._ended.set()
+
+
+class Engine:
+    """One process's runtime; made by `Engine.start_runtime`, once."""
+
+    _running = None
+    _lock = threading.Lock()
+
+    def __init__(self, scheduler, settings):
+        self._scheduler, self._settings = scheduler, settings
+        self._addresses, self._names = {}, {}       # IPv4 address by host name, and back
+        self._pool = self._resolver = None
+        location = scheduler.location
+        self.location = (location.addr, location.port)
+
+    @classmethod
+    def start_runtime(cls, address='127.0.0.1', port=0, *, secret, tls=None, stall=10.0, greeting=10.0):
+        """The process's engine, started if need be and ended at exit.
+
+        Parameters
+        ----------
+        address : str
+            The name or IPv4 address under which others reach this process; it listens there and nowhere else.
+        port : int
+            0 for any free one.
+        secret : bytes
+            What all processes of a solve share; at least one byte.
+        tls : tls.TlsFiles or None
+            Certificates; in clear where None.
+        stall, greeting : float
+            Seconds without progress after which a transfer is given up; seconds for a connection to prove itself.
+
+        Raises
+        ------
+        SolverError
+            It runs already, with other settings: asyncoro knows one runtime a process and cannot be started twice.
+        OSError
+            The port is in use, or the address is not one of this machine.
+        """
+        settings = (address, port, secret, tls, stall, greeting)
+        if not secret:
+            raise ValueError('the secret is empty')
+        with cls._lock:
+            if cls._running is None:
+                cls._running = cls(_start_network(*settings), settings)
+            elif cls._running._settings != settings:
+                raise SolverError('the runtime of this process already runs on %s:%d with other settings; '
+                                  'another address, secret or certificate needs another process'
+                                  % cls._running.location)
+            return cls._running
+
+    # ---- for the main thread
+
+    def launch(self, actor, *args):
+        """Start an actor and return its `Task`; not for use in actors."""
+        task = Task()
+        task.reference = Coro(_run_actor, self, actor, args, task)
+        return task
+
+    def run(self, actor, *args):
+        """Start an actor, wait for its end and return its value; raises its exception."""
+        return self.launch(actor, *args).wait()
+
+    # ---- for actors
+
+    def now(self):
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def spawn(self, actor, *args):
+        """Start ``actor(engine, *args, coro=coro)`` here and return its reference."""
+        return Coro(_run_actor, self, actor, args, None)
+
+    def compute(self, function, *args):
+        """Run ``function(*args)`` in the one pool thread; use as ``value = yield engine.compute(...)``.
+
+        Meanwhile other coroutines run. The value is True where the function returns None; its exception is raised in
+        the actor, with its traceback.
+        """
+        if self._pool is None:
+            self._pool = core.AsyncThreadPool(1)
+        return self._pool.async_task(_call, function, args)
+
+    def serve(self, name, actor):
+        """Let other processes start `actor` here as `name`; once a name."""
+        def served(args, coro=None):
+            return (yield from _run_actor(self, actor, args, None, coro))
+
+        if RCI(served, name).register() != 0:
+            raise ValueError('%r is served already' % name)
+
+    def connect(self, location, timeout):
+        """Make the process at `location` known; ``ok = yield engine.connect(...)``.
+
+        True when it answered just now. A process that took the place of a known one is made known instead of it.
+
+        Raises
+        ------
+        Unreachable
+            The host's name does not resolve.
+        """
+        try:
+            yield from self._acquaint(location, self.now() + timeout)
+        except Unreachable:
+            raise
+        except (OSError, codec.CodecError) as error:
+            log.info('%s:%d: %s', *_pair(location), error)
+            return False
+        return True
+
+    def disconnect(self, location):
+        """Forget the process at `location`; messages queued for it are dropped."""
+        address, port = _pair(location)
+        ip = self._addresses.pop(address, None)
+        if ip is not None:
+            GuardedSocket.dialled.pop((ip, port), None)
+            compat.drop_peer(Location(ip, port))
+
+    def start(self, location, name, args, timeout):
+        """Start the actor that the process at `location` serves as `name`; ``reference = yield engine.start(...)``.
+
+        It is called as ``actor(engine, *args, coro=coro)``. A name that is not served yet is asked for again until
+        `timeout` seconds are over.
+
+        Raises
+        ------
+        Unreachable
+            No answer, or the name is not served; the actor may have been started nevertheless when an answer was lost.
+        """
+        end, place = self.now() + timeout, '%s:%d' % _pair(location)
+        try:
+            peer = yield from self._acquaint(location, end)
+        except Unreachable:
+            raise
+        except (OSError, codec.CodecError) as error:
+            raise Unreachable('%s does not answer: %s' % (place, error)) from error
+        while True:
+            fields = {'name': name, 'args': (tuple(args),), 'kwargs': {}}
+            request = Request('run_rci', fields, dst=peer, timeout=max(end - self.now(), 0.001))
+            reply = yield from Peer._sync_reply(request, alarm_value=-1)
+            if isinstance(reply, Coro):
+                return reply
+            if not isinstance(reply, Exception):
+                raise Unreachable('%s did not answer the request to start %s within %g s' % (place, name, timeout))
+            if _NOT_SERVED not in str(reply) or self.now() + 0.05 > end:
+                raise Unreachable('%s cannot start %s: %s' % (place, name, reply))
+            yield Scheduler.cur_coro().sleep(0.05)
+
+    # ---- making a peer known
+
+    def _acquaint(self, location, end):
+        address, port = _pair(location)
+        if address not in self._addresses:
+            self._addresses[address] = yield from self._resolve(address)
+        ip = self._addresses[address]
+        place = Location(ip, port)
+        GuardedSocket.dialled[ip, port] = self._names.get(ip, address)
+        ask = Request('signature', {'version': core.__version__}, dst=place)
+        signature = bytes((yield from _exchange(ask, end))).decode('ascii', 'replace')
+        auth = hashlib.sha1((signature + self._scheduler._secret).encode()).hexdigest()
+        fields = {'signature': self._scheduler._signature, 'name': self._scheduler._name,
+                  'from': self._scheduler._location, 'version': core.__version__}
+        reply = codec.decode((yield from _exchange(Request('peer', fields, dst=place, auth=auth), end)))
+        if not isinstance(reply, dict):
+            raise OSError('another version of asyncoro runs there')
+        Peer(str(reply.get('name')), place, auth, None, None)   # no effect where it is known with this signature
+        return place
+
+    def _resolve(self, address):
+        if re.fullmatch('[0-9.]+', address):
+            return address
+        if self._resolver is None:
+            self._resolver = core.AsyncThreadPool(1)    # not the pool of `compute`, which may be busy for long
+        ip = yield self._resolver.async_task(_call, _look_up, (address,))
+        self._names[ip] = address       # its certificate may carry only the name
+        return ip
+
+
+def _pair(location):
+    """(address, port) of such a pair or of an object with `addr` and `port`."""
+    return (location.addr, location.port) if hasattr(location, 'addr') else tuple(location)
+
+
+def _look_up(name):
+    try:
+        return socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
+    except (OSError, UnicodeError) as error:
+        raise Unreachable('the host name %r does not resolve to an IPv4 address: %s' % (name, error)) from error
+
+
+def _call(function, args):
+    value = function(*args)
+    return True if value is None else value
+
+
+def _run_actor(engine, actor, args, task, coro=None):
+    """Run an actor so that no exception of it goes unnoticed: to its `task`, else to the log."""
+    try:
+        value = yield from actor(engine, *args, coro=coro)
+    except GeneratorExit:
+        if task is not None:
+            task.end(error=SolverError('the runtime ended before the actor did'))
+        raise
+    except BaseException as error:      # the scheduler would swallow any kind
+        if task is None:
+            log.exception('the actor %s failed', getattr(actor, '__name__', actor))
+        else:
+            task.end(error=error)
+    else:
+        if task is not None:
+            task.end(value)
+    return True
+
+
+def _exchange(request, end):
+    """Send one request over a connection of its own and return the answer's bytes."""
+    guarded = GuardedSocket(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    guarded.deadline = end
+    try:
+        yield from guarded.connect((request.dst.addr, request.dst.port))
+        yield from guarded.send_msg(codec.encode(request))
+        return (yield from guarded.recv_msg())
+    finally:
+        guarded.close()
+
+
+def _start_network(address, port, secret, tls, stall, greeting):
+    ip = _look_up(address)
+    GuardedSocket.secret = _derive(secret, b'greeting')
+    GuardedSocket.tls = None if tls is None else make_contexts(tls)
+    GuardedSocket.stall, GuardedSocket.greeting = stall, greeting
+    compat.install(GuardedSocket, codec.encode, codec.decode)
+    try:
+        return compat.start_network(ip, port, _derive(secret, b'asyncoro').hex())
+    except OSError as error:
+        raise OSError(error.errno, '%s:%d: %s' % (address, port, error.strerror)) from error
+
+
+def _derive(secret, purpose):
+    return hmac.new(secret, b'coro_sor ' + purpose, hashlib.sha256).digest()

@@ -1,0 +1,170 @@
+"""The virtual clock: which event comes next, and how a run ends."""
+from __future__ import annotations
+
+import collections
+import heapq
+import itertools
+import random
+
+from .engine import SimulatedEngine
+from .network import Network
+
+__all__ = ['Deadlock', 'Simulation', 'TimeLimit']
+
+ROUND = 2e-5             # seconds that a coroutine waits for its turn, about: one round of asyncoro's scheduler
+COST = 1e-4              # seconds that a computation takes unless a cost model says otherwise
+
+
+class Deadlock(AssertionError):
+    """Nothing can happen any more, and the actor that was run has not returned."""
+
+
+class TimeLimit(AssertionError):
+    """The actor that was run has not returned within its virtual time."""
+
+
+class Simulation:
+    """Machines, their coroutines and the network between them, driven by one seed.
+
+    Parameters
+    ----------
+    seed : int or str
+        Decides every delay, fault, and order of simultaneous events.
+    network : Network, optional
+        Delays and faults between machines; the attribute may be replaced while the simulation runs.
+    cost : callable, optional
+        ``cost(function, args)`` gives the seconds that ``engine.compute(function, *args)`` takes on a machine of
+        speed 1. Without it they are 0.5e-4 to 2e-4, by seed.
+    transcript_length : int
+        How many of the newest events ``transcript`` keeps.
+
+    Attributes
+    ----------
+    now : float
+        Virtual seconds since the beginning.
+    transcript : collections.deque of (float, str, str)
+        Time, machine and what happened there, oldest first.
+    """
+
+    def __init__(self, seed, network=None, cost=None, transcript_length=10_000):
+        self.random = random.Random(seed)
+        self.network = Network() if network is None else network
+        self.now = 0.0
+        self.transcript = collections.deque(maxlen=transcript_length)
+        self.machines = {}
+        self.running = None
+        self.failure = None
+        self._cost = cost
+        self._events = []
+        self._counter = itertools.count()
+        self._ids = itertools.count(1)
+
+    # -- the world
+
+    def machine(self, name, speed=1.0):
+        """A new process at address `name` with a port of its own; `speed` divides the cost of its computations."""
+        engine = SimulatedEngine(self, (name, 5001 + len(self.machines)), speed)
+        self.machines[engine.location] = engine
+        return engine
+
+    def at(self, time, function):
+        """Call ``function()`` at virtual second `time`: for faults, not for actors."""
+        self.push(None, time - self.now, function)
+
+    def crash(self, machine, silent=None):
+        """End a process without warning, as ``kill -9`` does: no ``finally`` of its actors runs.
+
+        Parameters
+        ----------
+        machine : SimulatedEngine
+        silent : bool, optional
+            True: the host is gone, and requests to it time out. False: they are refused. By seed where not given.
+        """
+        coin = self.random.random() < 0.5
+        machine.silent = coin if silent is None else silent
+        machine.crashed = True
+        self.note(machine, 'crashes' + (' silently' if machine.silent else ''))
+        if not machine.silent:
+            for other in self.machines.values():
+                other.peer_died(machine.location)
+
+    def stall(self, machine, seconds):
+        """Let nothing happen on a machine for `seconds` from now, as SIGSTOP does; what is due then comes after."""
+        machine.stalled_until = max(machine.stalled_until, self.now + seconds)
+        self.note(machine, 'stalls for %g s' % seconds)
+
+    # -- the clock
+
+    def run(self, machine, actor, *args, until=3600.0):
+        """Run ``actor(machine, *args, coro=...)`` there until it returns.
+
+        Parameters
+        ----------
+        machine : SimulatedEngine
+        actor : generator function
+        until : float
+            Virtual second (of ``now``) at which to give up.
+
+        Returns
+        -------
+        object
+            What the actor returned. The other coroutines stay as they are; another run goes on with them.
+
+        Raises
+        ------
+        Deadlock, TimeLimit
+            With a line for every coroutine and what it waits for.
+        Exception
+            The first exception that left any actor.
+        """
+        main = machine.spawn(actor, *args)
+        while not main.finished:
+            if not self._events:
+                raise Deadlock('nothing can happen any more at %.6f s\n%s' % (self.now, self.waiting()))
+            if self._events[0][0] > until:
+                raise TimeLimit('not done at %g s\n%s' % (until, self.waiting()))
+            self._next()
+            if self.failure is not None:
+                failure, self.failure = self.failure, None
+                raise failure
+        return main.value
+
+    def _next(self):
+        self.now, _, _, machine, action, args = heapq.heappop(self._events)
+        if machine is None:
+            action(*args)
+        elif machine.crashed:
+            return
+        elif machine.stalled_until > self.now:
+            # An equal, lowest tie keeps the order in which the delayed events were due.
+            self.push(machine, machine.stalled_until - self.now, action, *args, tie=0.0)
+        else:
+            action(*args)
+
+    def push(self, machine, delay, action, *args, tie=None):
+        """Call ``action(*args)`` on `machine` (None: nowhere in particular) in `delay` seconds."""
+        tie = self.random.random() if tie is None else tie
+        heapq.heappush(self._events, (self.now + max(0.0, delay), tie, next(self._counter), machine, action, args))
+
+    def a_round(self):
+        """Seconds until a coroutine's next turn."""
+        return ROUND * self.random.uniform(0.5, 2.0)
+
+    def cost(self, function, args):
+        """Seconds that ``function(*args)`` takes on a machine of speed 1."""
+        return COST * self.random.uniform(0.5, 2.0) if self._cost is None else self._cost(function, args)
+
+    def new_id(self):
+        return next(self._ids)
+
+    # -- what is told
+
+    def note(self, machine, what):
+        self.transcript.append((self.now, '%s:%d' % machine.location, what))
+
+    def waiting(self):
+        """One line a coroutine that has not ended: where it is, what it waits for, how many messages are unread."""
+        return '\n'.join('%s:%d %s waits for %s, %d unread' % (*machine.location, coroutine,
+                                                              coroutine.wait or 'its turn', len(coroutine.mailbox))
+                         for machine in self.machines.values() if not machine.crashed
+                         for coroutine in machine.coroutines.values())

@@ -1,0 +1,4 @@
+"""Installs from setup.cfg."""
+from setuptools import setup
+
+setup()

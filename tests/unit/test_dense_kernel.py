@@ -1,0 +1,185 @@
+"""The dense kernel does what the row loop does."""
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from coro_sor.kernels import make_kernel, panel_step
+from coro_sor.kernels.reference import sor_sweep
+
+
+def dominant(n, seed=0):
+    """A random nonsymmetric, diagonally dominant system and a start."""
+    generator = np.random.default_rng(seed)
+    A = generator.standard_normal((n, n))
+    A[np.arange(n), np.arange(n)] = 1.2 * np.abs(A).sum(axis=1) * generator.choice([-1, 1], n)
+    return A, generator.standard_normal(n), generator.standard_normal(n)
+
+
+def dense(A, start=0, stop=None):
+    return SimpleNamespace(values=np.ascontiguousarray(A[start:stop]))
+
+
+def distance(x, y):
+    return np.linalg.norm(x - y) / np.linalg.norm(y)
+
+
+@pytest.mark.parametrize('n', [1, 2, 63, 64, 65, 200])
+def test_a_sweep_is_the_sweep_of_the_row_loop(n):
+    A, b, x = dominant(n)
+    kernel = make_kernel(dense(A), b, 0, 1.3, [(0, n)])
+    expected = x.copy()
+    for _ in range(3):
+        kernel.sweep(x, 0)
+        sor_sweep(A, b, expected, 1.3)
+    assert distance(x, expected) < 1e-13
+
+
+@pytest.mark.parametrize('panels', [
+    [(0, 150)], [(0, 64), (64, 128), (128, 150)], [(0, 128), (128, 150)], [(0, 1), (1, 70), (70, 149), (149, 150)],
+    [(i, i + 1) for i in range(150)]])
+def test_panels_of_any_kind_in_order_make_one_sweep(panels):
+    A, b, x = dominant(150)
+    kernel = make_kernel(dense(A), b, 0, 1.1, panels)
+    expected = sor_sweep(A, b, x.copy(), 1.1)
+    for index in range(len(panels)):
+        kernel.sweep(x, index)
+    assert distance(x, expected) < 1e-13
+
+
+def test_panels_may_come_in_any_order():
+    A, b, x = dominant(300)
+    panels = [(lo, min(lo + 64, 300)) for lo in range(0, 300, 64)]
+    kernel = make_kernel(dense(A), b, 0, 0.9, panels)
+    expected = x.copy()
+    for index in np.random.default_rng(5).integers(0, len(panels), 20):
+        kernel.sweep(x, index)
+        sor_sweep(A, b, expected, 0.9, *panels[index])
+    assert distance(x, expected) < 1e-13
+
+
+def test_every_row_can_have_its_own_omega():
+    A, b, x = dominant(130)
+    omega = np.random.default_rng(1).uniform(0.3, 1.9, 130)
+    kernel = make_kernel(dense(A), b, 0, omega, [(0, 130)])
+    expected = sor_sweep(A, b, x.copy(), omega)
+    kernel.sweep(x, 0)
+    assert distance(x, expected) < 1e-13
+
+
+def test_omega_can_be_changed_between_sweeps():
+    A, b, x = dominant(130)
+    kernel = make_kernel(dense(A), b, 0, 1.8, [(0, 64), (64, 130)])
+    kernel.sweep(x, 0)
+    kernel.set_omega(0.7)
+    expected = sor_sweep(A, b, x.copy(), 0.7)
+    kernel.sweep(x, 0)
+    kernel.sweep(x, 1)
+    assert distance(x, expected) < 1e-13
+
+
+def test_a_block_changes_its_own_rows_only():
+    A, b, x = dominant(200)
+    kernel = make_kernel(dense(A, 50, 170), b[50:170], 50, 1.2, [(0, 64), (64, 120)])
+    before = x.copy()
+    kernel.sweep(x, 1)
+    expected = sor_sweep(A, b, before.copy(), 1.2, 114, 170)
+    assert distance(x, expected) < 1e-13
+    assert np.array_equal(x[:114], before[:114]) and np.array_equal(x[170:], before[170:])
+
+
+def test_entries_that_others_wrote_since_are_read():
+    A, b, x = dominant(200)
+    kernel = make_kernel(dense(A, 0, 100), b[:100], 0, 1.2, [(0, 100)])
+    kernel.sweep(x, 0)
+    x[100:] += 1.0
+    x[:3] = 0.0
+    expected = sor_sweep(A, b, x.copy(), 1.2, 0, 100)
+    kernel.sweep(x, 0)
+    assert distance(x, expected) < 1e-13
+
+
+def test_another_buffer_for_x_is_noticed():
+    A, b, x = dominant(100)
+    kernel = make_kernel(dense(A), b, 0, 1.2, [(0, 100)])
+    kernel.sweep(x, 0)
+    other = x.copy()
+    before = x.copy()
+    kernel.sweep(other, 0)
+    assert np.array_equal(x, before)
+    assert distance(other, sor_sweep(A, b, before.copy(), 1.2)) < 1e-13
+
+
+def test_a_sweep_answers_the_squares_of_the_residual_as_met():
+    A, b, x = dominant(200)
+    rows = dense(A)
+    kernel = make_kernel(rows, b, 0, 1.2, [(0, 100), (100, 200)])
+    expected, squares = x.copy(), 0.0
+    for lo in range(100, 200, panel_step(rows)):
+        hi = min(lo + panel_step(rows), 200)
+        squares += np.sum((b - A @ expected)[lo:hi] ** 2)
+        sor_sweep(A, b, expected, 1.2, lo, hi)
+    assert kernel.sweep(x, 1) == pytest.approx(squares, rel=1e-12)
+
+
+def test_the_residual_is_that_of_the_block():
+    A, b, x = dominant(200)
+    kernel = make_kernel(dense(A, 50, 170), b[50:170], 50, 1.2, [(0, 120)])
+    out = np.full(120, np.nan)
+    kernel.sweep(x, 0)
+    expected = (b - A @ x)[50:170]
+    assert kernel.residual(x, out) is out
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12 * np.abs(A).max())
+    np.testing.assert_array_equal(kernel.residual(x), out)
+
+
+def test_many_sweeps_reach_the_accuracy_of_the_row_loop_on_a_badly_scaled_matrix():
+    generator = np.random.default_rng(3)
+    factor = generator.standard_normal((100, 150))
+    scale = 10.0 ** generator.uniform(-4, 4, 100)
+    A = (factor @ factor.T) * np.outer(scale, scale)
+    b = A @ np.ones(100)
+    kernel = make_kernel(dense(A), b, 0, 1.5, [(0, 100)])
+    x, expected = np.zeros(100), np.zeros(100)
+    for _ in range(600):
+        kernel.sweep(x, 0)
+        sor_sweep(A, b, expected, 1.5)
+    reached = np.linalg.norm(b - A @ expected)
+    assert reached < 1e-14 * np.linalg.norm(b)
+    assert np.linalg.norm(kernel.residual(x)) < max(20 * reached, 1e-15 * np.linalg.norm(b))
+
+
+def test_overflow_gives_numbers_that_are_not_finite_instead_of_a_warning():
+    A = np.array([[1.0, 1e200], [1e200, 1.0]])
+    kernel = make_kernel(dense(A), np.ones(2), 0, 1.9, [(0, 1), (1, 2)])
+    x = np.ones(2)
+    squares = [kernel.sweep(x, index) for _ in range(4) for index in (0, 1)]
+    assert not np.isfinite(squares[-1]) and not np.isfinite(kernel.residual(x)).all()
+
+
+def test_the_rows_are_not_copied():
+    A, b, x = dominant(128)
+    rows = dense(A)
+    kernel = make_kernel(rows, b, 0, 1.0, [(0, 128)])
+    rows.values[:, 0] *= 0.5
+    np.testing.assert_allclose(kernel.residual(x), b - rows.values @ x, rtol=0, atol=1e-12 * np.abs(A).max())
+
+
+def test_work_counts_the_nonzeros_of_each_panel():
+    A, b, _ = dominant(100)
+    assert make_kernel(dense(A, 10, 60), b[10:60], 10, 1.0, [(0, 40), (40, 50)]).work == [4000, 1000]
+
+
+@pytest.mark.parametrize('panels', [[(0, 50)], [(0, 60), (50, 100)], [(0, 40), (50, 100)], [(0, 0), (0, 100)], []])
+def test_panels_that_do_not_cover_the_block_once_are_refused(panels):
+    A, b, _ = dominant(100)
+    with pytest.raises(ValueError, match='panel'):
+        make_kernel(dense(A), b, 0, 1.0, panels)
+
+
+def test_a_buffer_that_would_have_to_be_copied_is_refused():
+    A, b, _ = dominant(10)
+    kernel = make_kernel(dense(A), b, 0, 1.0, [(0, 10)])
+    for x in (np.zeros(20)[::2], np.zeros(10, dtype=np.float32)):
+        with pytest.raises(ValueError, match='contiguous'):
+            kernel.sweep(x, 0)

@@ -46,6 +46,12 @@ def collect(engine, coro=None):
         kept['collected'].append((yield coro.receive()))
 
 
+def keep(engine, reference, coro=None):
+    yield coro.sleep(0)
+    kept['reference'] = reference
+    return True
+
+
 def serve_soon(engine, name, delay, coro=None):
     yield coro.sleep(delay)
     engine.serve(name, echo)
@@ -57,7 +63,7 @@ def fail_at_once(engine, coro=None):
     raise LookupError('failed on purpose')
 
 
-SERVED = {'echo': echo, 'collect': collect, 'serve_soon': serve_soon, 'fail_at_once': fail_at_once}
+SERVED = {'echo': echo, 'collect': collect, 'keep': keep, 'serve_soon': serve_soon, 'fail_at_once': fail_at_once}
 
 
 # ---- values and exceptions
@@ -228,6 +234,12 @@ def disconnect(engine, location):
 
 def start(engine, location, name, args=(), timeout=10, coro=None):
     kept['reference'] = yield engine.start(tuple(location), name, tuple(args), timeout)
+    return True
+
+
+def introduce_a_collector(engine, location, coro=None):
+    """Give the process there, which never connected to this one, a reference."""
+    yield engine.start(tuple(location), 'keep', (engine.spawn(collect),), 10)
     return True
 
 

@@ -177,13 +177,15 @@ def test_a_disconnected_peer_is_unknown_until_connected_again(pair):
     assert there.call('collected') == [1, 3]
 
 
-def test_a_peer_that_disconnected_us_is_made_to_know_us_again_by_connecting(pair):
+def test_a_peer_that_disconnected_us_knows_us_again_after_we_connect(pair):
     here, there = pair
-    assert here.call('echo_of', there.location, 'text') is True
+    assert here.call('introduce_a_collector', there.location) is True
+    assert there.call('deliver', 1) == 1
     there.call('disconnect', here.location)
-    there.call('connect', here.location)
-    here.call('disconnect', there.location)
-    assert there.call('echo_of', here.location, 'text') is True
+    assert there.call('deliver', 2) <= 0
+    assert here.call('connect', there.location) is True
+    assert there.call('deliver', 3) == 1
+    assert here.call('collected') == [1, 3]
 
 
 def test_disconnecting_while_a_message_is_under_way_does_no_harm(pair):

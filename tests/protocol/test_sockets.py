@@ -224,8 +224,9 @@ class FakeNode:
     def reset(self):
         """Reset the last connection that came in."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-        self._connection.shutdown(socket.SHUT_RD)       # ends the thread's reading, so that closing takes effect
-        self._connection.close()
+        self._connection.shutdown(socket.SHUT_RD)       # the thread stops reading and closes it
+        while self._connection.fileno() != -1:
+            time.sleep(0.01)
 
     def close(self):
         self._listener.close()

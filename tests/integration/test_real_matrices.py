@@ -1,0 +1,73 @@
+"""Matrices written by others, in every schedule and with several numbers of blocks, each residual computed again.
+
+Which are solved how follows from their spectra. gr_30_30, vem1 and as20graph are diagonally dominant: everything
+converges. ani3_crop, bcsstk01, bcsstk02 and the singular poisson274 are only positive (semi)definite: 'ordered' is SOR and
+converges, 'sync' does with omega capped at the blocks' boundaries, and 'async' with fresh exchange does here. 494_bus has
+rho(|J|) = 0.999975 and takes 222474 sweeps at omega 1, 1352 at 1.9875: only where no omega is lowered (one block, or
+'ordered') is there hope within a test's time.
+"""
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+
+import coro_sor
+from shared_data import shared_file
+
+OMEGA = {'gr_30_30': 1.7875, 'vem1': 1.8406, 'ani3_crop': 1.725, 'bcsstk01': 1.8938, 'bcsstk02': 1.8687,
+         '494_bus': 1.9875, 'poisson274': 1.3}
+HOPELESS = {('494_bus', schedule, blocks) for schedule in ('async', 'sync') for blocks in (2, 5)}
+CASES = [(name, schedule, blocks) for name in OMEGA for schedule in ('async', 'sync', 'ordered') for blocks in (1, 2, 5)
+         if (name, schedule, blocks) not in HOPELESS]
+
+
+@pytest.fixture(scope='module')
+def cluster():
+    with coro_sor.Cluster(workers=2) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize('name, schedule, blocks', CASES)
+def test_a_real_matrix_is_solved(cluster, name, schedule, blocks):
+    path = shared_file(name + '.mtx')
+    A = scipy.sparse.csr_matrix(scipy.io.mmread(path))
+    b = A @ (np.sin(np.arange(1.0, A.shape[0] + 1)) if name == 'poisson274' else np.ones(A.shape[0]))
+    problem = coro_sor.Problem(A, b)
+    solution = cluster.solve(problem, schedule=schedule, blocks=blocks, omega=OMEGA[name], time_limit=40.0)
+    assert solution.converged, solution.report['advice']
+    assert np.linalg.norm(b - A @ solution.x) <= 1.0001e-8 * np.linalg.norm(b)
+    assert solution.report['blocks'] == blocks
+    if schedule == 'ordered':
+        assert solution.report['rows_lowered'] == 0
+
+
+@pytest.mark.parametrize('schedule', ['async', 'sync', 'ordered'])
+@pytest.mark.parametrize('blocks', [1, 2, 5])
+def test_pagerank_of_a_real_graph_is_found(cluster, schedule, blocks):
+    A, b, ids = pagerank(shared_file('as20graph.txt'), 0.85)
+    solution = cluster.solve(A, b, schedule=schedule, blocks=blocks)
+    assert solution.converged
+    assert np.linalg.norm(b - A @ solution.x) <= 1.0001e-8 * np.linalg.norm(b)
+    assert any('not symmetric' in line for line in solution.report['warnings'])
+    top = np.argsort(-solution.x)[:5]
+    assert ids[top].tolist() == [701, 1239, 3561, 7018, 1]
+    assert solution.x[top] == pytest.approx([0.0496689165, 0.0242463478, 0.0223646987, 0.0129093661, 0.0116900521],
+                                            rel=1e-6)
+
+
+def test_ordered_takes_the_sweeps_of_one_block_whatever_the_blocks(cluster):
+    problem = coro_sor.load_problem(shared_file('gr_30_30.mtx'), known_solution='ones')
+    xs = [cluster.solve(problem, schedule='ordered', blocks=blocks, omega=1.7875).x for blocks in (1, 2, 5)]
+    # The residual is looked at after the same sweeps, so x may differ by no more than the order of sums.
+    assert np.abs(xs[0] - xs[1]).max() < 1e-12 and np.abs(xs[0] - xs[2]).max() < 1e-12
+
+
+def pagerank(path, alpha):
+    """(I - alpha P', (1 - alpha) / n, ids) of a list of arcs."""
+    arcs = np.unique(np.loadtxt(path, comments='#', dtype=np.int64), axis=0)
+    ids, numbers = np.unique(arcs, return_inverse=True)
+    source, target = numbers.reshape(arcs.shape).T
+    n = len(ids)
+    weights = 1.0 / np.bincount(source, minlength=n)[source]
+    return (scipy.sparse.identity(n, format='csr') - alpha * scipy.sparse.csr_matrix((weights, (target, source)), (n, n)),
+            np.full(n, (1 - alpha) / n), ids)

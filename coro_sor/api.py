@@ -14,11 +14,9 @@ from .solution import InputError
 
 __all__ = ['Cluster', 'solve']
 
-_CANCEL_GRACE = 30.0    # seconds that a cancelled solve has to end before the second Ctrl-C is not waited for
 
-
-def solve(A, b=None, *, x0=None, known_solution=None, omega=1.0, rtol=1e-8, atol=0.0, schedule='async', workers=None,
-          nodes=None, secret_file=None, address=None, observe=None, **options):
+def solve(A, b=None, *, x0=None, known_solution=None, omega=Options.omega, rtol=Options.rtol, atol=Options.atol,
+          schedule=Options.schedule, workers=None, nodes=None, secret_file=None, address=None, observe=None, **options):
     """Solve A x = b by successive over-relaxation.
 
     Parameters
@@ -148,7 +146,7 @@ class Cluster:
             record = task.wait()
         except KeyboardInterrupt:
             task.reference.send(Cancel(''))
-            record = task.wait(_CANCEL_GRACE)
+            record = task.wait()
         return make_solution(record)
 
 

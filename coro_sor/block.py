@@ -10,16 +10,16 @@ from __future__ import annotations
 import traceback
 import types
 
-from .exchange import Incoming, Outgoing
+from .exchange import Incoming
 from .holding import Holding, digest_vector
 from .links import Link
 from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, Prepared, ReadRows,
                        Resume, Resumed, Rows, RowsRead, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
                        Vectors)
-from .partition import Reads
+from .neighbours import Neighbours
+from .partition import owner_of_blocks
 from .reporting import Reporter, peak_bytes
 from .schedule import exact
-from .solution import Unreachable
 from .sweeping import Sweeper, sweep_all
 
 __all__ = ['BlockOwner', 'block_owner']
@@ -79,13 +79,15 @@ class BlockOwner:
         self.alive = True
         self.computed = self.waited = 0.0
         self._received = 0
-        self._links, self._outgoings = {}, {}
+        self._neighbours = Neighbours(engine, solve, self.holding, self._link, self._settings)
         self._sweeper = self._sweeping = None
-        self._early_subscriptions = []
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
-        self._coordinator = Link(engine, coordinator, self._settings['retry'], self._reporter.produce)
+        self._coordinator = self._link(coordinator, self._reporter.produce)
         self._beating = engine.spawn(_beat, self)
+
+    def _link(self, reference, produce):
+        return Link(self._engine, reference, self._settings['retry'], self._settings['delivery_timeout'], produce)
 
     # ---- the mailbox
 
@@ -108,9 +110,11 @@ class BlockOwner:
         if isinstance(message, Slices):
             yield from self._take_slices(message)
         elif isinstance(message, Subscribe):
-            self._take_subscription(message)
+            self._neighbours.take_subscription(message)
+            self._finish_binding()
         elif isinstance(message, Subscribed):
-            self._take_agreement(message)
+            self._neighbours.take_agreement(message)
+            self._finish_binding()
         else:
             self._heard = self._engine.now()
             if self._paused:
@@ -178,7 +182,7 @@ class BlockOwner:
         holding = self.holding
         reads = yield self._engine.compute(holding.prepare)
         self._reads = reads
-        owners = _owner_of_blocks(holding)
+        owners = owner_of_blocks(holding.bounds, holding.assignment.owner_bounds)
         holding.remote_reads = {block: {other for other in read if owners[other] != self.index}
                                 for block, read in holding.block_reads.items()}
         self._owners = owners
@@ -189,54 +193,15 @@ class BlockOwner:
 
     def _bind(self, request, before):
         self._freeze = request      # nothing else is looked at before all subscriptions are in place
-        self._readers = set(request.readers)
-        limit = self._settings['chunk_bytes'] // 8
-        for owner, reference in request.peers.items():
-            outgoing = self._outgoings.setdefault(owner, Outgoing(self._solve, self.index, self.holding, limit))
-            location = reference.location
-            if not (yield self._engine.connect(location, self._settings['connect_timeout'])):
-                raise Unreachable('owner %d cannot reach owner %d at %s:%d'
-                                  % (self.index, owner, location.addr, location.port))
-            self._links[owner] = Link(self._engine, reference, self._settings['retry'], outgoing.produce)
-        self._unagreed = {}
-        for owner, read in self._reads.items():
-            self._subscribe(owner, read, limit)
-        for message in self._early_subscriptions:
-            self._take_subscription(message)
-        self._sweeper = Sweeper(self.holding, self._incoming, self._outgoings, self._settings['max_staleness'])
+        yield from self._neighbours.meet(request.peers, request.readers, self._reads)
+        self._sweeper = Sweeper(self.holding, self._incoming, self._neighbours.outgoings,
+                                self._settings['max_staleness'])
         self._sweeping = self._engine.spawn(sweep_all, self)
         self._finish_binding()
         return None
 
-    def _subscribe(self, owner, read, limit):
-        for first in range(0, read.size, limit):
-            last = min(first + limit, read.size)
-            entries = (read.key.start + first, read.key.start + last) if isinstance(read.key, slice) \
-                else read.key[first:last]
-            number = Link.number()
-            self._unagreed[number] = owner, Reads(entries)
-            self._links[owner].ask(Subscribe(self._solve, number, self.index, first, read.size, entries))
-
-    def _take_subscription(self, message):
-        if message.owner not in self._links:
-            self._early_subscriptions.append(message)
-            return
-        entries = message.entries if isinstance(message.entries, tuple) else message.entries.astype('i8')
-        if self._outgoings[message.owner].subscribe(message.first, message.total, entries):
-            self._readers.discard(message.owner)
-        diagonal = self.holding.diagonal[Reads(entries).key].copy()
-        self._links[message.owner].tell(Subscribed(self._solve, message.request, self.index, message.first, diagonal))
-        self._finish_binding()
-
-    def _take_agreement(self, message):
-        asked = self._unagreed.pop(message.request, None)
-        if asked:
-            self._links[asked[0]].answered(message.request)
-            self.holding.diagonal[asked[1].key] = message.diagonal
-            self._finish_binding()
-
     def _finish_binding(self):
-        if isinstance(self._freeze, Bind) and not self._readers and not self._unagreed:
+        if isinstance(self._freeze, Bind) and self._sweeper is not None and self._neighbours.settled:
             bind, self._freeze = self._freeze, None
             self._watched = [block for block, owner in enumerate(self._owners) if owner in bind.readers]
             self._answer(Bound(self._solve, bind.request, self.index))
@@ -249,8 +214,7 @@ class BlockOwner:
         self._incoming.begin(request.schedule, self._watched if exact(request.schedule) else ())
         self._frozen = False
         self._reporter.begin(request.epoch, -1.0)
-        for outgoing in self._outgoings.values():
-            outgoing.begin(request.epoch)
+        self._neighbours.begin(request.epoch)
         for epoch, messages in self._early.values():
             for message in messages if epoch == request.epoch else ():
                 self._incoming.take(message)
@@ -267,9 +231,7 @@ class BlockOwner:
             self.holding.reveal()
             if self._freeze.restore:
                 self.holding.restore()
-            for owner, outgoing in self._outgoings.items():
-                outgoing.send_frozen()
-                self._links[owner].wake()
+            self._neighbours.send_frozen()
         if self._incoming.complete():
             freeze = self._freeze
             self._busy = True
@@ -331,8 +293,7 @@ class BlockOwner:
         if self._state != 'SWEEPING':
             return      # of an epoch that is over
         self._sweeper.finish_step(tasks, squares)
-        for link in self._links.values():
-            link.wake()
+        self._neighbours.wake()
         whole = self._sweeper.whole_sweep()
         if whole:
             self._reporter.note_sweep(*whole)
@@ -374,25 +335,20 @@ class BlockOwner:
         """What this owner did, as the report has it; nothing before it was bound."""
         if self._sweeper is None:
             return {}
-        links, incoming, sweeper = self._links.values(), self._incoming, self._sweeper
-        outgoings = self._outgoings.values()
-        return {
-            'blocks': list(self.holding.blocks), 'rows': self.holding.stop - self.holding.start,
-            'nonzeros': self.holding.rows.nonzeros, 'row_updates': sweeper.updates,
-            'seconds_computing': self.computed, 'seconds_waiting': self.waited,
-            'messages_sent': sum(link.messages for link in links) + self._coordinator.messages,
-            'messages_received': self._received,
-            'bytes_sent': sum(each.bytes for each in outgoings), 'bytes_received': incoming.bytes,
-            'slices_sent': sum(each.sent for each in outgoings), 'slices_applied': incoming.applied,
-            'slices_superseded': sum(each.superseded for each in outgoings) + incoming.superseded,
-            'mean_staleness': sweeper.staleness_sum / max(1, sweeper.staleness_count),
-            'largest_staleness': sweeper.staleness_largest, 'peak_memory': peak_bytes()}
+        told = {'blocks': list(self.holding.blocks), 'rows': self.holding.stop - self.holding.start,
+                'nonzeros': self.holding.rows.nonzeros, 'seconds_computing': self.computed,
+                'seconds_waiting': self.waited, 'messages_sent': self._coordinator.messages,
+                'messages_received': self._received, 'slices_superseded': 0, 'peak_memory': peak_bytes()}
+        for part in (self._neighbours, self._incoming, self._sweeper):
+            for name, value in part.statistics().items():
+                told[name] = told.get(name, 0) + value
+        return told
 
     def end(self):
         """Send nothing more and let the memory go."""
         self._state, self.alive = 'STOPPED', False
-        for link in [self._coordinator, *self._links.values()]:
-            link.close()
+        self._coordinator.close()
+        self._neighbours.close()
         self._wake_sweeper()
         self._beating.send(True)
 
@@ -410,13 +366,3 @@ def _beat(engine, owner, coro=None):
     while owner.alive:
         yield coro.receive(timeout=owner.beat(), alarm_value=None)
     return True
-
-
-def _owner_of_blocks(holding):
-    bounds = [int(bound) for bound in holding.assignment.owner_bounds]
-    owners, owner = [], 0
-    for first in holding.bounds[:-1]:
-        while first >= bounds[owner + 1]:
-            owner += 1
-        owners.append(owner)
-    return owners

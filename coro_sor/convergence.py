@@ -11,6 +11,8 @@ GROWTH = 1e4
 
 EPS = 2.0 ** -52
 
+_LONGEST = 10_000       # sweeps without a look in 'sync' and 'ordered'; what is kept of each stays small
+
 
 def combine(parts):
     """The 2-norm of a vector from (largest entry, sum of squares of entries / largest) of its parts, in this order.
@@ -148,7 +150,7 @@ class Outlook:
     def sweeps_to_go(self):
         """Sweeps until the next look in 'sync' and 'ordered': a guess from the last rate, growing with caution."""
         done = self.looks[-1].sweeps - self.looks[0].sweeps
-        cautious = max(8, int(done))
+        cautious = min(max(8, int(done)), _LONGEST)
         distance = self.looks[-1].residual_norm / self.threshold if self.threshold else math.inf
         if self._rate is None or not 0 < self._rate < 1 or not 1 < distance < math.inf:
             return cautious

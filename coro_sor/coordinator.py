@@ -13,7 +13,7 @@ import uuid
 import numpy as np
 
 from .convergence import Look, Outlook, combine
-from .correspondence import Correspondence
+from .correspondence import Cancelled, Correspondence
 from .gathering import Node, ask_directory, places, say_goodbye
 from .holding import digest_vector
 from .loading import load_owners
@@ -27,7 +27,6 @@ from .solution import Status, Unreachable, WorkerFailed
 
 __all__ = ['Coordinator', 'coordinate']
 
-_STOPPING = 3.0     # seconds that owners have for their last words
 _TICK = 0.1         # seconds between two looks at the clock
 
 
@@ -60,6 +59,8 @@ def coordinate(engine, problem, options, nodes, observe=None, coro=None):
         yield from coordinator.solve()
     except WorkerFailed as error:
         coordinator.record.fail(error)
+    except Cancelled:
+        coordinator.record.finish(Status.CANCELLED, coordinator.record.x, None)
     except Exception as error:      # whatever it is, the owners must be stopped before the user hears of it
         failure = error
     yield from coordinator.end()
@@ -86,13 +87,17 @@ class Coordinator(Correspondence):
         """From the user's system to the verified x, all in the record."""
         record = self.record
         record.enter('load')
+        self.loading = True
         bounds = yield from self._gather()
-        self.scan = record.scan = yield self.engine.compute(scan, self.problem, bounds)
+        self.scan = record.scan = yield self.engine.compute(scan, self.problem, bounds, self.options.chunk_bytes,
+                                                         None, self.options.seed)
+        yield from self.hear(0)
         if self.scan.b_norm == 0.0:
             record.finish(Status.CONVERGED, np.zeros(self.problem.n), 0.0)
             return True
         record.enter('distribute')
         yield from self._distribute()
+        self.loading = False
         status = yield from self._iterate()
         record.enter('collect')
         x = yield from self._collect()
@@ -292,7 +297,7 @@ class Coordinator(Correspondence):
         for owner in range(len(self.owners)):
             self.ask(owner, Stop)
         try:
-            yield from self.answers(_STOPPING)
+            yield from self.answers(self.options.stop_timeout)
         except WorkerFailed:
             pass        # the run is over; what it ended with is in the record
         self.record.owners = [{'node': place.node, 'address': '%s:%d' % place.location, 'pid': place.pid,
@@ -312,3 +317,10 @@ class Coordinator(Correspondence):
         if self.record.rows_came:
             told['rows_came'] = self.record.rows_came[owner]
         return told
+
+
+if __name__ == '__main__':
+    import os
+    import sys
+    # As ``python -m coro_sor``, in a process that has not imported NumPy yet: BLAS reads its number of threads then.
+    os.execv(sys.executable, [sys.executable, '-m', 'coro_sor', *sys.argv[1:]])

@@ -6,10 +6,14 @@ from .messages import Answer, Cancel, Failed, Heartbeat, Message, Report, Reques
 from .node_messages import ChildLost, NodeInfo
 from .solution import WorkerFailed
 
-__all__ = ['Correspondence']
+__all__ = ['Cancelled', 'Correspondence']
 
 OWNER_SETTINGS = ('panel_nonzeros', 'exchanges', 'chunk_bytes', 'report_interval', 'patience', 'lease', 'retry',
-                  'connect_timeout', 'max_staleness')
+                  'connect_timeout', 'delivery_timeout', 'max_staleness')
+
+
+class Cancelled(Exception):
+    """The user wants an end before iterating has begun."""
 
 
 class Correspondence:
@@ -34,6 +38,8 @@ class Correspondence:
         Statistics of owners that have stopped.
     cancelled : bool
         Whether the user wants an end.
+    loading : bool
+        Whether there is nothing yet that a cancelled run could return.
     tolerant : bool
         Whether silence and failures are expected.
     """
@@ -42,7 +48,7 @@ class Correspondence:
         self.engine, self.solve_id, self.options, self.coro = engine, solve, options, coro
         self.owners, self.places = [], []
         self.reports, self.stopped = {}, {}
-        self.cancelled = self.tolerant = False
+        self.cancelled = self.loading = self.tolerant = False
         self.nodes = []
         self._asked, self._answered = [], {}
         self._heard = []
@@ -55,7 +61,7 @@ class Correspondence:
 
     def add_owner(self, reference, place):
         """The next owner."""
-        self.owners.append(Link(self.engine, reference, self.options.retry))
+        self.owners.append(Link(self.engine, reference, self.options.retry, self.options.delivery_timeout))
         self.places.append(place)
         self._heard.append(self.engine.now())
 
@@ -127,12 +133,16 @@ class Correspondence:
 
         Raises
         ------
+        Cancelled
+            While loading.
         WorkerFailed
             An owner failed, was lost, or is silent for longer than the patience.
         """
         message = yield self.coro.receive(timeout=timeout, alarm_value=None)
         if isinstance(message, Cancel):
             self.cancelled = True
+            if self.loading:
+                raise Cancelled
         elif isinstance(message, Message):
             if message.solve == self.solve_id:
                 self._take(message)

@@ -135,6 +135,10 @@ class Incoming:
         for key in [key for key in self._staged if key[1] < sweep]:
             del self._staged[key]
 
+    def statistics(self):
+        """What came in, as the report has it."""
+        return {'bytes_received': self.bytes, 'slices_applied': self.applied, 'slices_superseded': self.superseded}
+
     def staleness(self, sweep):
         """How many sweeps the oldest slice in use is behind, in 'async'."""
         return sweep - 1 - min((self.versions[block] for block in self._ranges), default=sweep - 1)

@@ -6,7 +6,6 @@ import itertools
 
 __all__ = ['Link']
 
-_DELIVERY = 60.0        # seconds that one message may take over a slow link
 _PAUSE = (0.05, 1.0)    # seconds to wait after a delivery failed, doubled up to the second
 
 
@@ -24,6 +23,8 @@ class Link:
         The other actor.
     retry : float
         Seconds after which an unanswered request is repeated, doubled up to five times that.
+    timeout : float
+        Seconds that one message may take.
     produce : callable, optional
         ``produce()`` gives None or (message, settle); ``settle(delivered)`` is called when it is known.
 
@@ -35,11 +36,11 @@ class Link:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, engine, reference, retry, produce=None):
+    def __init__(self, engine, reference, retry, timeout, produce=None):
         self.reference = reference
         self.messages = 0
         self.closed = False
-        self._engine, self._retry, self._produce = engine, retry, produce
+        self._engine, self._retry, self._timeout, self._produce = engine, retry, timeout, produce
         self._queue = collections.deque()
         self._newest = {}
         self._asked = {}
@@ -127,7 +128,7 @@ def _send_all(engine, link, coro=None):
             link._idle = False
             continue
         message, settle = found
-        delivered = (yield link.reference.deliver(message, timeout=_DELIVERY)) == 1
+        delivered = (yield link.reference.deliver(message, timeout=link._timeout)) == 1
         settle(delivered)
         if delivered:
             link.messages += 1

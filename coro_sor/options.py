@@ -42,7 +42,7 @@ class Options:
     blocks: int | None = None
     """Number of blocks of rows; one a worker if None."""
     seed: int = 0
-    """Of whatever is drawn at random."""
+    """Of what is drawn at random: the vectors that test A for symmetry."""
     exchanges: int = 10
     """Largest number of exchanges a sweep: panels of an owner's rows."""
     panel_nonzeros: int = 1_500_000
@@ -61,6 +61,10 @@ class Options:
     """Seconds that a node has to answer."""
     retry: float = 1.0
     """Seconds after which an unanswered request is repeated, doubled up to five times that."""
+    delivery_timeout: float = 60.0
+    """Seconds that one message may take over a slow link; a transfer that makes no progress ends sooner."""
+    stop_timeout: float = 3.0
+    """Seconds that workers have for their last words when a solve is over."""
     look_interval: float = 1.0
     """Longest pause in seconds between two looks at first; it grows with the time that the run has taken."""
 
@@ -82,7 +86,8 @@ class Options:
         _check_whole('chunk_bytes', self.chunk_bytes, 4096)
         _check(self.chunk_bytes <= 32 << 20, 'chunk_bytes', self.chunk_bytes, 'must be at most 32 MiB')
         _check_whole('seed', self.seed, 0)
-        for name in ('report_interval', 'patience', 'lease', 'connect_timeout', 'retry', 'look_interval'):
+        for name in ('report_interval', 'patience', 'lease', 'connect_timeout', 'retry', 'look_interval',
+                     'delivery_timeout', 'stop_timeout'):
             _check(0 < getattr(self, name) < math.inf, name, getattr(self, name), 'must be a positive number of seconds')
 
     @classmethod

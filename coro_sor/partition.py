@@ -1,7 +1,7 @@
 """Who owns which rows, in which panels they are swept, and who needs which entries of x."""
 import numpy as np
 
-__all__ = ['Reads', 'deal', 'halo', 'panels', 'split_rows', 'subset']
+__all__ = ['Reads', 'deal', 'halo', 'owner_of_blocks', 'panels', 'split_rows', 'subset']
 
 _CHUNK = 1 << 20  # column numbers looked at together, so that no temporary grows with the rows
 
@@ -98,6 +98,18 @@ def deal(blocks, workers, speeds=None):
     shares = np.concatenate(([0.0], np.cumsum(speeds))) / np.sum(speeds)
     bounds = _cut(np.rint(shares * blocks).astype(np.int64), blocks)
     return np.repeat(np.arange(workers), np.diff(bounds))
+
+
+def owner_of_blocks(block_bounds, owner_bounds):
+    """The owner of each block, a list of int.
+
+    Parameters
+    ----------
+    block_bounds : (blocks + 1,) sequence of int
+    owner_bounds : (owners + 1,) sequence of int
+        Each among the block bounds.
+    """
+    return (np.searchsorted(owner_bounds, block_bounds[:-1], side='right') - 1).tolist()
 
 
 def panels(nonzeros, lo, hi, grain, limit, step):

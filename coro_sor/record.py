@@ -67,8 +67,8 @@ class Record:
 
     @property
     def threshold(self):
-        """max(rtol ||b||, atol)."""
-        return max(self.options.rtol * self.scan.b_norm, self.options.atol)
+        """max(rtol ||b||, atol); None before A was looked at."""
+        return self.scan and max(self.options.rtol * self.scan.b_norm, self.options.atol)
 
     def enter(self, phase):
         """A phase begins, and the one before ends."""

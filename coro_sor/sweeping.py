@@ -122,6 +122,11 @@ class Sweeper:
         for outgoing in self._outgoings.values():
             outgoing.send_version(block, self.sweeps[block])
 
+    def statistics(self):
+        """What was swept, as the report has it."""
+        return {'row_updates': self.updates, 'mean_staleness': self.staleness_sum / max(1, self.staleness_count),
+                'largest_staleness': self.staleness_largest}
+
     def whole_sweep(self):
         """(sweep, sum of squares) if a sweep of all blocks has just ended in 'sync' or 'ordered', else None."""
         if self._at or not exact(self._schedule):

@@ -1,6 +1,5 @@
 """One sweep and one residual of a block of rows, dense or sparse, and their slow reference."""
 from coro_sor.kernels.dense import DenseKernel
-from coro_sor.kernels.sparse import SparseKernel
 
 __all__ = ['make_kernel', 'panel_step']
 
@@ -37,4 +36,7 @@ def panel_step(rows):
 
 
 def _kernel_class(rows):
-    return DenseKernel if hasattr(rows, 'values') else SparseKernel
+    if hasattr(rows, 'values'):
+        return DenseKernel
+    from coro_sor.kernels.sparse import SparseKernel    # imports scipy, which takes a worker 0.1 s to start
+    return SparseKernel

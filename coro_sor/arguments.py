@@ -1,0 +1,158 @@
+"""The command line's options; every default of the solver is that of `Options`."""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+
+from . import __version__
+from .options import NODE_PORT, SCHEDULES, Options
+
+__all__ = ['EXAMPLES', 'make_parser', 'parse', 'solver_options']
+
+EXAMPLES = """\
+examples:
+  solve a system from files on the cores of this machine, keep x and the report
+    coro-sor --matrix A.mtx --rhs b.mtx --output x.npy --report report.json
+  try a matrix that has no right-hand side: b = A x* with x* = 1, 2, ..., n
+    coro-sor --matrix A.mtx --known-solution index --omega 1.8
+  several machines, after scripts/start_workers.sh on each with the same secret
+    coro-sor --matrix A.npy --rhs b.npy --nodes host1,host2:51400 --output x.npy
+  as many sweeps as SOR on one machine needs, on 4 workers
+    coro-sor --matrix A.mtx --rhs b.mtx --local 4 --schedule ordered --omega 1.9
+  go on from an earlier x, for ten minutes at most
+    coro-sor --matrix A.mtx --rhs b.mtx --x0 x.npy --output x.npy --time-limit 600
+
+exit status:
+  0  converged: the residual of the x that was written is within the threshold
+  1  not converged; x and the report are written all the same
+  2  bad input or usage, or a file cannot be written
+  3  the workers could not be reached, were lost or failed
+  130  ended at once by Ctrl-C (the first Ctrl-C while it iterates ends with the best x and status 1)
+"""
+
+_SOLVER = (
+    ('omega', 'F', 'relaxation factor, greater than 0 and less than 2'),
+    ('rtol', 'F', 'converged when ||b - A x|| <= max(rtol ||b||, atol)'),
+    ('atol', 'F', 'see --rtol'),
+    ('schedule', '|'.join(SCHEDULES), 'which values of the other blocks a block computes with: whatever is there, '
+                                      'those of the last sweep, or those that SOR on one machine would use'),
+    ('max_staleness', 'S', 'with async: largest number of sweeps by which such values may be older (default: any)'),
+    ('max_sweeps', 'N', 'end after so many sweeps (row updates / n)'),
+    ('time_limit', 'SECONDS', 'end after iterating so long (default: no limit)'),
+    ('blocks', 'N', 'blocks of rows (default: one a worker)'),
+    ('seed', 'N', 'of what is drawn at random, the vectors that test A for symmetry'),
+)
+
+_ADVANCED = (
+    ('patience', 'SECONDS', 'silence after which a worker counts as lost'),
+    ('lease', 'SECONDS', 'silence of this program after which a worker frees its memory'),
+    ('connect_timeout', 'SECONDS', 'time that a node has to answer'),
+    ('delivery_timeout', 'SECONDS', 'time that one message may take over a slow link'),
+    ('stop_timeout', 'SECONDS', 'time that workers have for their last words when a solve is over'),
+    ('retry', 'SECONDS', 'pause before an unanswered request is repeated'),
+    ('report_interval', 'SECONDS', 'least time between two reports of a worker'),
+    ('look_interval', 'SECONDS', 'longest pause between two computations of the true residual, at first'),
+    ('exchanges', 'N', 'largest number of exchanges a sweep'),
+    ('panel_nonzeros', 'N', 'least work between two exchanges, in nonzeros of dense rows'),
+    ('chunk_bytes', 'N', 'largest part of A or x in one message'),
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        # Without the usage, which would push the one line that matters off the screen.
+        self.exit(2, '%s: %s\n%s --help lists the options\n' % (self.prog, message, self.prog))
+
+
+def make_parser():
+    """The parser; what the user leaves to `Options` or `Cluster` is absent or None in its namespace."""
+    parser = _Parser(prog='coro-sor', usage='%(prog)s --matrix FILE (--rhs FILE | --known-solution X) [options]',
+                     description='Solve A x = b by successive over-relaxation on many processes or machines.\n'
+                                 'A is symmetric positive definite or diagonally dominant, dense or sparse.',
+                     epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+                     add_help=False)
+    _add_system(parser.add_argument_group('the system'))
+    _add_workers(parser)
+    method = parser.add_argument_group('how to solve')
+    for name, metavar, text in _SOLVER:
+        _add_field(method, name, metavar, text)
+    _add_results(parser.add_argument_group('results'))
+    advanced = parser.add_argument_group('for slow networks, and for experts')
+    for name, metavar, text in _ADVANCED:
+        _add_field(advanced, name, metavar, text)
+    advanced.add_argument('--no-local-files', dest='local_files', action='store_false', default=argparse.SUPPRESS,
+                          help='send every row by message, even to workers that see the same file')
+    return parser
+
+
+def parse(arguments=None):
+    """Parse `arguments` (default: those of this process); ends the process for ``--help`` and bad usage.
+
+    Returns
+    -------
+    argparse.Namespace
+    """
+    parser = make_parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments:
+        parser.error('nothing to solve: name a file with --matrix')
+    chosen = parser.parse_args(arguments)
+    for name in ('secret_file', 'address'):
+        if getattr(chosen, name) is not None and chosen.nodes is None:
+            parser.error('--%s goes with --nodes' % name.replace('_', '-'))
+    return chosen
+
+
+def solver_options(chosen):
+    """The `Options` of a parsed command line.
+
+    Raises
+    ------
+    InputError
+    """
+    names = [field.name for field in dataclasses.fields(Options)]
+    return Options.from_keywords({name: getattr(chosen, name) for name in names if hasattr(chosen, name)})
+
+
+def _add_system(group):
+    group.add_argument('--matrix', metavar='FILE', required=True,
+                       help='A: .npy, .npz, .mtx, .mtx.gz, or text with a first line "n n nonzeros"')
+    right = group.add_mutually_exclusive_group(required=True)
+    right.add_argument('--rhs', metavar='FILE', help='b: .npy, .mtx, .mtx.gz, or text with one number a line')
+    right.add_argument('--known-solution', metavar='FILE|index|ones',
+                       help='instead of b: b = A x*, and the error against x* is reported; index: x* = 1, 2, ..., n')
+    group.add_argument('--x0', metavar='FILE', help='where to start (default: zeros)')
+
+
+def _add_workers(parser):
+    group = parser.add_argument_group('the workers')
+    where = group.add_mutually_exclusive_group()
+    where.add_argument('--local', metavar='N', type=int,
+                       help='start N worker processes here, for this solve (default: one a core)')
+    where.add_argument('--nodes', metavar='HOST[:PORT],...', type=lambda text: text.split(','),
+                       help='use the machines where start_workers.sh runs (default port: %d)' % NODE_PORT)
+    group.add_argument('--secret-file', metavar='FILE',
+                       help='the secret that the nodes were started with (default: ~/.coro_sor/secret)')
+    group.add_argument('--address', metavar='A', help='address of this machine under which the nodes reach it')
+
+
+def _add_results(group):
+    group.add_argument('--output', metavar='FILE', help='write x: .npy, .mtx or .txt')
+    group.add_argument('--report', metavar='FILE', help='write all that is known about the run: JSON')
+    loud = group.add_mutually_exclusive_group()
+    loud.add_argument('-q', '--quiet', action='store_true', help='print nothing but errors')
+    loud.add_argument('-v', '--verbose', action='store_true', help='print every look at the true residual, log lines, '
+                                                                   'and tracebacks of errors')
+    group.add_argument('--version', action='version', version='coro_sor ' + __version__)
+    group.add_argument('-h', '--help', action='help', help='print this and end')
+
+
+def _add_field(group, name, metavar, text):
+    """An option that is a field of `Options`: its type and default are the field's."""
+    field = next(field for field in dataclasses.fields(Options) if field.name == name)
+    kind = float if 'float' in field.type else int if 'int' in field.type else str
+    if field.default is not None:
+        text += ' (default: %s)' % (field.default if kind is str else '%.10g' % field.default)
+    group.add_argument('--' + name.replace('_', '-'), metavar=metavar, type=kind, default=argparse.SUPPRESS,
+                       choices=SCHEDULES if name == 'schedule' else None, help=text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 import types
 
-from .exchange import Incoming
+from .exchange import Early, Incoming
 from .holding import Holding, digest_vector
 from .links import Link
 from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, Prepared, ReadRows,
@@ -71,8 +71,9 @@ class BlockOwner:
         self._state = 'LOADING'
         self._epoch = 0
         self._answers = {}              # of requests that must not be carried out twice
+        self._forgotten = 0             # the coordinator waits for no answer to requests numbered below
         self._freeze = None             # the request that waits for its look
-        self._early = {}                # slices of a newer epoch, by sender
+        self._early = Early()
         self._heard = engine.now()
         self._parked = self._paused = False
         self._busy = False
@@ -124,6 +125,8 @@ class BlockOwner:
                 yield from self._obey(message)
 
     def _obey(self, request):
+        if request.request < self._forgotten:
+            return
         if request.request in self._answers:
             answer = self._answers[request.request]
             if answer is not None:
@@ -210,15 +213,15 @@ class BlockOwner:
 
     def _begin_epoch(self, request, before):
         self._epoch, self._freeze = request.epoch, request
+        self._forgotten = request.request
+        self._answers = {request.request: None}
         self._schedule = request.schedule
         self._incoming.begin(request.schedule, self._watched if exact(request.schedule) else ())
         self._frozen = False
         self._reporter.begin(request.epoch, -1.0)
         self._neighbours.begin(request.epoch)
-        for epoch, messages in self._early.values():
-            for message in messages if epoch == request.epoch else ():
-                self._incoming.take(message)
-        self._early = {owner: kept for owner, kept in self._early.items() if kept[0] > request.epoch}
+        for message in self._early.take(request.epoch):
+            self._incoming.take(message)
         yield from self._look_if_complete()
         return None
 
@@ -245,9 +248,7 @@ class BlockOwner:
 
     def _take_slices(self, message):
         if message.epoch > self._epoch:
-            epoch, messages = self._early.get(message.owner, (0, []))
-            if message.epoch >= epoch:
-                self._early[message.owner] = message.epoch, (messages if message.epoch == epoch else []) + [message]
+            self._early.keep(message)
         elif message.epoch == self._epoch and self._epoch:
             self._incoming.take(message)
             if self._freeze is not None:
@@ -260,8 +261,11 @@ class BlockOwner:
         if request.keep:
             self.holding.keep()
         lowered, lowest = yield self._engine.compute(self.holding.relax, self._schedule, request.omega, request.capped)
-        self._sweeper.begin(self._schedule, request.until)
+        rows = self.holding.stop - self.holding.start
+        self._sweeper.begin(self._schedule, (request.until - self._sweeper.updates) // rows)
         self._reporter.begin(self._epoch, request.share)
+        if self._sweeper.done:
+            self._note_progress()
         self._wake_sweeper()
         return Resumed(self._solve, request.request, self.index, lowered, lowest)
 
@@ -291,7 +295,8 @@ class BlockOwner:
     def stepped(self, tasks, squares):
         """A step is done: send what changed, report."""
         if self._state != 'SWEEPING':
-            return      # of an epoch that is over
+            self._sweeper.count(tasks)      # of an epoch that is over
+            return
         self._sweeper.finish_step(tasks, squares)
         self._neighbours.wake()
         whole = self._sweeper.whole_sweep()
@@ -312,6 +317,7 @@ class BlockOwner:
 
     def failed(self, error):
         """The sweeper met an exception."""
+        self._parked = True     # it writes no more; a stop need not wait for it
         self._coro.send(error)
 
     def _wake_sweeper(self):

@@ -52,7 +52,7 @@ class Correspondence:
         self.nodes = []
         self._asked, self._answered = [], {}
         self._heard = []
-        self._beat = engine.now()
+        self._beat = self._awake = engine.now()
         self._epoch = 0
 
     def settings(self):
@@ -184,6 +184,9 @@ class Correspondence:
 
     def _keep_alive(self):
         now = self.engine.now()
+        if now - self._awake > self.options.patience / 2:
+            self._heard = [now] * len(self._heard)      # it was this process that stood still
+        self._awake = now
         if now - self._beat >= self.options.patience / 5:
             self._beat = now
             for link in self.owners:

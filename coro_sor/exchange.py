@@ -9,7 +9,40 @@ from .messages import Slices
 from .partition import Reads, subset
 from .schedule import exact, needs
 
-__all__ = ['Incoming', 'Outgoing']
+__all__ = ['Early', 'Incoming', 'Outgoing']
+
+
+class Early:
+    """Slices of epochs that have not begun here: of each sender only the newest epoch's.
+
+    Of each entry the frozen and the newest value are kept, so that a sender that runs free fills no memory. In 'sync'
+    and 'ordered' nothing is lost by that: nobody sweeps before all have frozen.
+    """
+
+    def __init__(self):
+        self._kept = {}
+
+    def keep(self, message):
+        """Keep `Slices` for later."""
+        epoch, kept = self._kept.get(message.owner, (0, {}))
+        if message.epoch < epoch:
+            return
+        if message.epoch > epoch:
+            kept = {}
+            self._kept[message.owner] = message.epoch, kept
+        at = 0
+        for number, (block, sweep, u, v) in enumerate(message.parts.tolist()):
+            key = block, u, sweep == 0
+            if key not in kept or kept[key].parts[0, 1] <= sweep:
+                kept[key] = Slices(message.solve, message.epoch, message.owner, message.parts[number:number + 1],
+                                   message.values[at:at + v - u].copy())
+            at += v - u
+
+    def take(self, epoch):
+        """What was kept for an epoch, which begins now; what was kept for older ones is forgotten."""
+        found = [message for of, kept in self._kept.values() if of == epoch for message in kept.values()]
+        self._kept = {owner: kept for owner, kept in self._kept.items() if kept[0] > epoch}
+        return found
 
 
 class Incoming:
@@ -31,7 +64,7 @@ class Incoming:
     Attributes
     ----------
     versions : dict of int to int
-        Newest sweep known of each block that is read, or that must be waited for.
+        Of each block that is read, or that must be waited for: the sweep that every entry is from, or a later one.
     applied, superseded, bytes : int
         Parts written into x; parts that were older than what was there; bytes of all values received.
     """
@@ -93,13 +126,17 @@ class Incoming:
             self._x[self._place(owner, u, v)] = values
 
     def _write_newest(self, owner, block, sweep, u, v, values):
-        if sweep < self._newest.get((owner, u), 0):
+        pieces = self._newest.setdefault(block, {})
+        if sweep < pieces.get(u, (v, 0))[1]:
             self.superseded += 1
             return
-        self._newest[owner, u] = sweep
+        pieces[u] = v, sweep
         self._x[self._place(owner, u, v)] = values
-        self.versions[block] = max(self.versions.get(block, 0), sweep)
         self.applied += 1
+        _, first, last = self._ranges[block]
+        # A block is as old as its oldest panel: one panel of a new sweep says nothing of the others.
+        if sum(stop - start for start, (stop, _) in pieces.items()) == last - first:
+            self.versions[block] = min(sweep for _, sweep in pieces.values())
 
     def _stage(self, owner, block, sweep, u, v, values):
         if sweep <= self.versions.get(block, 0):

@@ -226,7 +226,7 @@ class Resume(Request):
     capped: bool
     """Whether omega is lowered in rows that depend strongly on others."""
     until: int
-    """Sweeps after which to wait."""
+    """Row updates in all epochs after which to wait, at the end of a sweep."""
     share: float
     """A sum of squares that is worth a report at once when first reached."""
     keep: bool

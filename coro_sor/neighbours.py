@@ -67,7 +67,8 @@ class Neighbours:
             self._links[owner] = self._make_link(reference, outgoing.produce)
         for owner, read in reads.items():
             self._subscribe(owner, read)
-        for message in self._early:
+        early, self._early = self._early, []
+        for message in early:
             self.take_subscription(message)
         return True
 

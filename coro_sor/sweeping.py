@@ -90,13 +90,18 @@ class Sweeper:
             self.staleness_largest = max(self.staleness_largest, staleness)
         return True
 
+    def count(self, tasks):
+        """Count the row updates of a step."""
+        for block, panel in tasks:
+            lo, hi = self._holding.panels[block][panel]
+            self.updates += hi - lo
+
     def finish_step(self, tasks, squares):
         """Note what a step met and let the neighbours have what changed."""
         self._at = (self._at + 1) % len(self._steps)
+        self.count(tasks)
         for (block, panel), met in zip(tasks, squares):
             self._squares[block, panel] = met
-            lo, hi = self._holding.panels[block][panel]
-            self.updates += hi - lo
             if not exact(self._schedule):
                 for outgoing in self._outgoings.values():
                     outgoing.send_newest(block, panel, self.sweeps[block] + 1)
@@ -136,21 +141,19 @@ class Sweeper:
 
 def sweep_all(engine, owner, coro=None):
     """Actor: sweeps as long as its owner lets it; waits for a message where there is nothing to do."""
-    while owner.alive:
-        tasks = owner.next_step()
-        if tasks is None:
+    try:
+        while owner.alive:
+            tasks = owner.next_step()
             began = engine.now()
-            owner.parked(True)
-            yield coro.receive()
-            owner.parked(False)
-            owner.waited += engine.now() - began
-            continue
-        began = engine.now()
-        try:
-            squares = yield engine.compute(owner.holding.sweep, tasks)
-        except Exception as error:      # whatever a kernel raises, the coordinator must hear of it
-            owner.failed(error)
-            return False
-        owner.computed += engine.now() - began
-        owner.stepped(tasks, squares)
+            if tasks is None:
+                owner.parked(True)
+                yield coro.receive()
+                owner.parked(False)
+                owner.waited += engine.now() - began
+            else:
+                squares = yield engine.compute(owner.holding.sweep, tasks)
+                owner.computed += engine.now() - began
+                owner.stepped(tasks, squares)
+    except Exception as error:      # whatever a kernel raises, the coordinator must hear of it
+        owner.failed(error)
     return True

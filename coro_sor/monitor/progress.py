@@ -33,12 +33,12 @@ class Stand:
         self.sweeps, self.done = sweeps, done
 
     def text(self, seconds):
-        """One line of text, within 80 columns as long as numbers are not huge."""
+        """One line of text, within 80 columns while there are less than ten million sweeps."""
         parts = ['%-10s %6.1f s' % (self.phase, seconds)]
         if self.done is not None:
             parts.append('%2.0f %%' % math.floor(100 * self.done))
         if self.residual is not None:
-            parts.append('residual %.1e, threshold %.1e' % (self.residual, self.threshold))
+            parts.append('residual %.1e -> %.1e' % (self.residual, self.threshold))
         if self.sweeps is not None:
             parts.append('sweep %s' % '-'.join(dict.fromkeys('%.0f' % sweep for sweep in self.sweeps)))
         return '  '.join(parts)

@@ -25,8 +25,8 @@ from heapq import heappush
 
 import asyncoro
 
-__all__ = ['Answer', 'Coro', 'Location', 'Peer', 'RCI', 'Request', 'Scheduler', 'core', 'drop_peer', 'find_peer',
-           'install', 'log', 'start_network']
+__all__ = ['NO_EFFECT', 'Coro', 'Location', 'Peer', 'RCI', 'Request', 'Scheduler', 'core', 'drop_peer', 'install',
+           'log', 'start_network']
 
 log = logging.getLogger('coro_sor')
 _chatter = logging.getLogger('coro_sor.asyncoro')
@@ -52,11 +52,11 @@ Coro, Location, RCI = asyncoro.Coro, asyncoro.Location, distributed.RCI
 Peer, Request, Scheduler = distributed._Peer, distributed._NetRequest, distributed.AsynCoro
 _Core = Scheduler.__mro__[1]
 Coro._asyncoro = Scheduler._asyncoro        # so that references can be decoded before the network starts
-_HOME = os.path.dirname(os.path.abspath(asyncoro.__file__)) + os.sep
+_HOME = os.path.dirname(asyncoro.__file__) + os.sep
 _ONE_INSTANCE = sys.version_info >= (3, 12)
-# What a request becomes that nobody waits for any more: answered at once, and without effect.
-_EMPTY = {'deliver': {'message': None, 'name': '~', 'coro': '0'},
-          'run_rci': {'name': '', 'args': (), 'kwargs': {}}}
+# Fields of requests that are answered at once and do nothing; a request that nobody waits for any more becomes one.
+NO_EFFECT = {'deliver': {'message': None, 'name': '~', 'coro': '0'},
+             'run_rci': {'name': '', 'args': (), 'kwargs': {}}}
 
 
 class _Sys(types.ModuleType):
@@ -80,14 +80,14 @@ def _ends_coroutine(cause):
     if not isinstance(cause, StopIteration) or cause.__traceback__ is None:
         return False
     trace = cause.__traceback__
-    return trace.tb_next is None and os.path.abspath(trace.tb_frame.f_code.co_filename).startswith(_HOME)
+    return trace.tb_next is None and trace.tb_frame.f_code.co_filename.startswith(_HOME)
 
 
 class _Dropped(GeneratorExit):
     """Ends a peer's sender wherever it waits; a plain GeneratorExit would close only the innermost generator."""
 
 
-class Answer(asyncoro.Event):
+class _Answer(asyncoro.Event):
     """The event on which one coroutine waits for the answer to a request that another thread carries."""
 
     def __init__(self):
@@ -116,18 +116,13 @@ class Answer(asyncoro.Event):
 
 def _sync_reply(request, alarm_value=None):
     """Send `request` to its peer and return the answer; -1 where there is none, `alarm_value` after its time-out."""
-    answer = request.event = Answer()
+    answer = request.event = _Answer()
     if Peer.send_req(request) != 0:
         return -1
     if not (yield from answer.wait(request.timeout)):
-        request.kwargs = _EMPTY[request.name]       # where still queued: frees the message
+        request.kwargs = NO_EFFECT[request.name]       # where still queued: frees the message
         return alarm_value
     return -1 if request.reply is None else request.reply
-
-
-def find_peer(location):
-    """The known peer at `location`, or None."""
-    return Peer.get_peer(location)
 
 
 def drop_peer(location):
@@ -174,7 +169,7 @@ def _correct_peers():
     make = Peer.__init__
 
     def make_peer(self, name, location, auth, keyfile, certfile):
-        known = find_peer(location)
+        known = Peer.get_peer(location)
         if known is not None and known.auth != auth:
             drop_peer(location)
         make(self, name, location, auth, keyfile, certfile)
@@ -197,7 +192,7 @@ def install(socket_class, encode, decode):
     Parameters
     ----------
     socket_class : type
-        A subclass of asyncoro's socket; `sockets.GuardedSocket`.
+        `sockets.GuardedSocket`.
     encode, decode : callable
         `codec.encode` and `codec.decode`; asyncoro's pickling is replaced by them.
     """
@@ -235,28 +230,23 @@ def start_network(ip, port, secret):
         network = Scheduler(node=ip, tcp_port=port, secret=secret, discover_peers=False,
                             dest_path=tempfile.gettempdir())
     except OSError:
-        _abandon(Scheduler._instance)
+        _stop(Scheduler._instance)      # what was started before the port was found to be in use
         raise
     Peer._lock = network._lock      # one lock for both: taken in two orders, two would block each other for ever
     # Called before asyncoro's own, which would wait for every coroutine and for peers, and then find nothing to do.
-    atexit.register(lambda: [_stop(scheduler) for scheduler in (Scheduler._asyncoro, network)])
+    atexit.register(_stop, Scheduler._asyncoro, network)
     return network
 
 
-def _stop(scheduler):
-    """End a scheduler and its coroutines, unless one keeps its thread busy for more than a second."""
-    with scheduler._lock:
-        scheduler._quit = True
-        heappush(scheduler._timeouts, (0.0, None, None))
-    scheduler._notifier.interrupt()
-    scheduler._scheduler.join(1.0)
-
-
-def _abandon(network):
-    if network is not None:
-        _stop(network)
-        for guarded in (network._udp_sock, network._tcp_sock):
-            guarded.close()
+def _stop(*schedulers):
+    """End schedulers and their coroutines, except one that keeps its thread busy for more than a second."""
+    for scheduler in schedulers:
+        with scheduler._lock:
+            scheduler._quit = True
+            heappush(scheduler._timeouts, (0.0, None, None))
+        scheduler._notifier.interrupt()
+        scheduler._scheduler.join(1.0)
+    asyncoro.AsyncSocket.close_all()
 
 
 _correct_exceptions()

@@ -156,7 +156,7 @@ class Engine:
         """Run ``function(*args)`` in the one pool thread; use as ``value = yield engine.compute(...)``.
 
         Meanwhile other coroutines run. The value is True where the function returns None; its exception is raised in
-        the actor, with its traceback.
+        the actor, with its traceback (a StopIteration as a RuntimeError, as from any generator).
         """
         if self._pool is None:
             self._pool = core.AsyncThreadPool(1)
@@ -173,7 +173,8 @@ class Engine:
     def connect(self, location, timeout):
         """Make the process at `location` known; ``ok = yield engine.connect(...)``.
 
-        True when it answered just now. A process that took the place of a known one is made known instead of it.
+        True when it answered just now. A process that took the place of a known one is made known instead of it. A
+        host name is looked up once in the life of this process, which `timeout` does not limit.
 
         Raises
         ------
@@ -192,9 +193,9 @@ class Engine:
     def disconnect(self, location):
         """Forget the process at `location`; messages queued for it are dropped."""
         address, port = _pair(location)
-        ip = self._addresses.pop(address, None)
-        if ip is not None:
-            GuardedSocket.dialled.pop((ip, port), None)
+        ip = self._addresses.get(address, address)
+        GuardedSocket.dialled.pop((ip, port), None)
+        if _is_numeric(ip):     # else it was never looked up, hence never known
             compat.drop_peer(Location(ip, port))
 
     def start(self, location, name, args, timeout):
@@ -231,30 +232,36 @@ class Engine:
 
     def _acquaint(self, location, end):
         address, port = _pair(location)
-        if address not in self._addresses:
-            self._addresses[address] = yield from self._resolve(address)
-        ip = self._addresses[address]
+        ip = yield from self._resolve(address)
         place = Location(ip, port)
         GuardedSocket.dialled[ip, port] = self._names.get(ip, address)
         ask = Request('signature', {'version': core.__version__}, dst=place)
-        signature = bytes((yield from _exchange(ask, end))).decode('ascii', 'replace')
+        signature = bytes((yield from _exchange(end, ask))).decode('ascii', 'replace')
         auth = hashlib.sha1((signature + self._scheduler._secret).encode()).hexdigest()
         fields = {'signature': self._scheduler._signature, 'name': self._scheduler._name,
                   'from': self._scheduler._location, 'version': core.__version__}
-        reply = codec.decode((yield from _exchange(Request('peer', fields, dst=place, auth=auth), end)))
+        # It answers before it knows us, but knows us before it looks at the next request.
+        then = Request('deliver', compat.NO_EFFECT['deliver'], dst=place, auth=auth)
+        reply = codec.decode((yield from _exchange(end, Request('peer', fields, dst=place, auth=auth), then)))
         if not isinstance(reply, dict):
             raise OSError('another version of asyncoro runs there')
         Peer(str(reply.get('name')), place, auth, None, None)   # no effect where it is known with this signature
         return place
 
     def _resolve(self, address):
-        if re.fullmatch('[0-9.]+', address):
+        if _is_numeric(address):
             return address
-        if self._resolver is None:
-            self._resolver = core.AsyncThreadPool(1)    # not the pool of `compute`, which may be busy for long
-        ip = yield self._resolver.async_task(_call, _look_up, (address,))
-        self._names[ip] = address       # its certificate may carry only the name
-        return ip
+        if address not in self._addresses:
+            if self._resolver is None:
+                self._resolver = core.AsyncThreadPool(1)    # not the pool of `compute`, which may be busy for long
+            ip = yield self._resolver.async_task(_look_up, address)
+            self._addresses[address] = ip
+            self._names[ip] = address       # its certificate may carry only the name
+        return self._addresses[address]
+
+
+def _is_numeric(address):
+    return re.fullmatch('[0-9.]+', address) is not None
 
 
 def _pair(location):
@@ -270,7 +277,10 @@ def _look_up(name):
 
 
 def _call(function, args):
-    value = function(*args)
+    try:
+        value = function(*args)
+    except StopIteration as stop:       # in the actor it would look like the end of one of its own generators
+        raise RuntimeError('%r raised StopIteration' % (function,)) from stop
     return True if value is None else value
 
 
@@ -293,14 +303,17 @@ def _run_actor(engine, actor, args, task, coro=None):
     return True
 
 
-def _exchange(request, end):
-    """Send one request over a connection of its own and return the answer's bytes."""
+def _exchange(end, *requests):
+    """Send requests over a connection of their own, one after the other; the bytes of the first answer."""
     guarded = GuardedSocket(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     guarded.deadline = end
     try:
-        yield from guarded.connect((request.dst.addr, request.dst.port))
-        yield from guarded.send_msg(codec.encode(request))
-        return (yield from guarded.recv_msg())
+        yield from guarded.connect((requests[0].dst.addr, requests[0].dst.port))
+        answers = []
+        for request in requests:
+            yield from guarded.send_msg(codec.encode(request))
+            answers.append((yield from guarded.recv_msg()))
+        return answers[0]
     finally:
         guarded.close()
 

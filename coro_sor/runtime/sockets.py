@@ -7,7 +7,8 @@ out; it does not hide what is said nor stop somebody who can change it on the wa
 
 Then come frames: length (4 bytes, big-endian) and bytes, at most `FRAME_LIMIT`, checked before memory is taken. A
 transfer fails when the other side takes nothing for `stall` seconds, however long the whole takes; asyncoro's own
-time-outs, which limit a whole transfer, are ignored. An accepted connection may be idle between frames for as long as it likes.
+time-outs, which limit a whole transfer, are ignored. An accepted connection may be idle between frames for as long as
+it likes.
 """
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ import ssl
 import struct
 import termios
 import time
+import weakref
 
 from .codec import RequestFrame
 from .compat import Scheduler, core, log
@@ -62,15 +64,23 @@ class GuardedSocket(core._AsyncSocket):
     secret, tls, dialled = b'', None, {}
     stall, greeting, most_greetings = 10.0, 10.0, 128
     _greetings = 0
+    _instances = weakref.WeakSet()
 
     def __init__(self, sock, blocking=False, keyfile=None, certfile=None, ssl_version=None):
         super().__init__(sock, blocking)
+        self._instances.add(self)
         self.deadline = None
         self._unsent = 0
         self._accepted, self._greeted = None, False     # the address of who connected to us
         if sock.type == socket.SOCK_STREAM:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    @classmethod
+    def close_all(cls):
+        """Close what is open once asyncoro's coroutines, which would have done it, have ended."""
+        for guarded in list(cls._instances):
+            guarded.close()
 
     # ---- asyncoro's habits, put right
 
@@ -81,10 +91,6 @@ class GuardedSocket(core._AsyncSocket):
         else:
             self._rsock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._rsock.bind(address)
-
-    def __del__(self):
-        if self._rsock is not None:     # its coroutine was ended by the end of the process
-            self._rsock.close()
 
     def setsockopt(self, level, option, value):
         """All but SO_REUSEPORT, with which two processes could listen on one port."""
@@ -132,8 +138,6 @@ class GuardedSocket(core._AsyncSocket):
             except socket.timeout:
                 if not self._drains():
                     raise
-            finally:
-                self._unwatch()
 
     def _drains(self):
         """Whether the other side took something since last asked: megabytes may wait in the kernel on a slow link."""

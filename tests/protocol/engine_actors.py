@@ -46,9 +46,9 @@ def collect(engine, coro=None):
         kept['collected'].append((yield coro.receive()))
 
 
-def keep(engine, reference, coro=None):
-    yield coro.sleep(0)
+def keep(engine, back, reference, coro=None):
     kept['reference'] = reference
+    yield back.deliver(True, timeout=10)
     return True
 
 
@@ -147,12 +147,8 @@ def compute_exception(engine, coro=None):
 
 
 def compute_stop_iteration(engine, coro=None):
-    def sub():
-        yield engine.compute(next, iter([]))
-        return 'not reached'
-
     try:
-        yield sub()
+        yield engine.compute(next, iter([]))
     except RuntimeError as error:
         return type(error.__cause__).__name__
     return 'nothing was raised'
@@ -239,8 +235,8 @@ def start(engine, location, name, args=(), timeout=10, coro=None):
 
 def introduce_a_collector(engine, location, coro=None):
     """Give the process there, which never connected to this one, a reference."""
-    yield engine.start(tuple(location), 'keep', (engine.spawn(collect),), 10)
-    return True
+    yield engine.start(tuple(location), 'keep', (coro, engine.spawn(collect)), 10)
+    return (yield coro.receive(timeout=10))
 
 
 def deliver(engine, message, timeout=10, coro=None):
@@ -254,7 +250,8 @@ def collected(engine):
 def echo_of(engine, location, kind, timeout=20, coro=None):
     """Start an echo there and compare what comes back."""
     message = {'text': 'Grüße', 'big': np.arange(float(1 << 20)), 'slice': Slice(coro, 3, np.arange(5.0)),
-               'reference': coro, 'special': [float('nan'), float('inf'), -0.0, 1 << 70, (None, True, b'\0bytes')]}[kind]
+               'reference': coro,
+               'special': [float('nan'), float('inf'), -0.0, 1 << 70, (None, True, b'\0bytes')]}[kind]
     reference = yield engine.start(tuple(location), 'echo', (coro,), timeout)
     ok = yield reference.deliver(message, timeout=timeout)
     back = yield coro.receive(timeout=timeout)

@@ -4,7 +4,6 @@ import json
 import pickle
 import random
 import struct
-import timeit
 
 import numpy as np
 import pytest
@@ -154,7 +153,8 @@ NOT_MESSAGES = {
     'text as shape': head('["a","<f8","1"]', blobs=bytes(8)), 'shape < 0': head('["a","<f8",-1]'),
     'shapes < 0': head('["a","<f8",-1,-1]', blobs=bytes(8)), 'huge': head('["a","<f8",4611686018427387904]'),
     'huge and empty': head('["a","<f8",0,4611686018427387904,4611686018427387904]'),
-    'bool of 2': head('["a","|b1",1]', blobs=b'\2' + bytes(7)), 'too many dimensions': head('["a","|u1"', ',0' * 99, ']'),
+    'bool of 2': head('["a","|b1",1]', blobs=b'\2' + bytes(7)),
+    'too many dimensions': head('["a","|u1"', ',0' * 99, ']'),
     'unknown message': head('["m","Popen","ls"]'), 'message without name': head('["m"]'),
     'message with too few fields': head('["m","Reading","r"]'), 'message refused': head('["m","Reading",1,2]'),
     'port': head('["L","10.0.0.1",70000]'), 'host name': head('["L","example.com",1]'),
@@ -201,11 +201,3 @@ def test_damaged_frames_are_refused_or_harmless():
 def test_the_head_is_plain_json():
     data = frame(Reading('r', 1))
     assert json.loads(data[4:].decode()) == ['m', 'Reading', 'r', 1]
-
-
-if __name__ == '__main__':
-    slice_ = Request('deliver', {'message': Reading('r', (1, 2, 3, 4, 5, 6, 7, 8, np.zeros(512))), 'name': '~a',
-                                 'coro': '5'}, dst=Location('10.0.0.2', 6), auth='a' * 40)
-    wire = frame(slice_)
-    for name, call in (('encode', lambda: codec.encode(slice_)), ('decode', lambda: codec.decode(wire))):
-        print(name, '%.1f us' % (min(timeit.repeat(call, number=1000, repeat=5)) * 1e3))

@@ -110,7 +110,8 @@ def test_a_frame_that_stops_halfway_is_given_up(processes):
 BAD_FRAMES = {
     'too long': struct.pack('>L', (1 << 26) + 1), 'as long as can be': b'\xff' * 4, 'garbage': wire.frame(b'\xff' * 50),
     'a pickle': wire.frame(pickle.dumps({'a': 1})), 'no request': wire.encoded([1, 2]),
-    'a head that lies': wire.frame(struct.pack('>L', 9999) + b'"x"'), 'http': b'GET / HTTP/1.1\r\n\r\n' + bytes(1 << 27)}
+    'a head that lies': wire.frame(struct.pack('>L', 9999) + b'"x"'),
+    'http': b'GET / HTTP/1.1\r\n\r\n' + bytes(1 << 27)}
 
 
 @pytest.mark.parametrize('data', BAD_FRAMES.values(), ids=BAD_FRAMES)
@@ -129,7 +130,8 @@ def test_a_malformed_frame_ends_the_connection_and_nothing_else(processes, data)
 def test_a_coroutine_id_that_is_no_number_does_not_stop_the_node(pair, ident):
     here, there = pair
     auth = wire.authentication(there.location)
-    good = Request('deliver', {'message': 1, 'name': '~x', 'coro': '123454321'}, dst=Location(*there.location), auth=auth)
+    fields = {'message': 1, 'name': '~x', 'coro': '123454321'}
+    good = Request('deliver', fields, dst=Location(*there.location), auth=auth)
     with wire.connection(there.location) as sock:
         sock.sendall(wire.encoded(good))
         assert codec.decode(wire.answer(sock)) == -1
@@ -218,6 +220,8 @@ class FakeNode:
             reference = codec.Coro.__new__(codec.Coro)
             reference.__setstate__({'name': '~slow', 'id': '7', 'location': Location(*self.location)})
             return wire.encoded(reference)
+        if request.kwargs['coro'] != '7':
+            return wire.encoded(-1)
         self.taken.append(request.kwargs['message'])
         return wire.encoded(1)
 

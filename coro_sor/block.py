@@ -84,6 +84,7 @@ class BlockOwner:
         self._sweeper = self._sweeping = None
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
+        engine.hold(coordinator.location)
         self._coordinator = self._link(coordinator, self._reporter.produce)
         self._beating = engine.spawn(_beat, self)
 
@@ -196,7 +197,7 @@ class BlockOwner:
 
     def _bind(self, request, before):
         self._freeze = request      # nothing else is looked at before all subscriptions are in place
-        yield from self._neighbours.meet(request.peers, request.readers, self._reads)
+        yield from self._neighbours.meet(self._coro, request.peers, request.readers, self._reads)
         self._sweeper = Sweeper(self.holding, self._incoming, self._neighbours.outgoings,
                                 self._settings['max_staleness'])
         self._sweeping = self._engine.spawn(sweep_all, self)
@@ -354,6 +355,7 @@ class BlockOwner:
         """Send nothing more and let the memory go."""
         self._state, self.alive = 'STOPPED', False
         self._coordinator.close()
+        self._engine.release(self._coordinator.reference.location)
         self._neighbours.close()
         self._wake_sweeper()
         self._beating.send(True)

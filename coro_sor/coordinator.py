@@ -79,7 +79,7 @@ class Coordinator(Correspondence):
         self._schedule, self._capped = options.schedule, True
         self._ending = self._look = None
         self._looking_took = 0.0
-        self._met = []
+        self._met = {}              # by owner and sweep: a report may come twice
 
     # ---- the phases
 
@@ -187,7 +187,7 @@ class Coordinator(Correspondence):
         began = self.engine.now()
         reported, self._epoch = self._reported(), self._epoch + 1
         self.reports.clear()
-        met, self._met = self._met, []
+        met, self._met = self._met, {}
         self.take_back(Resume)
         self.take_back(Freeze)
         for owner in range(len(self.owners)):
@@ -200,6 +200,7 @@ class Coordinator(Correspondence):
             return False
         self._digests = [answer.digest for answer in answers]
         self._x_largest = max(answer.x_largest for answer in answers)
+        self._updates = [answer.updates for answer in answers]
         sweeps = sum(answer.updates for answer in answers) / self.problem.n
         residual = combine([(answer.scale, answer.squares) for answer in answers])
         self._count_needed(met, residual)
@@ -215,7 +216,7 @@ class Coordinator(Correspondence):
 
     def _count_needed(self, met, residual):
         """In 'sync' and 'ordered': which sweep of the epoch that has just ended was enough."""
-        sums = sum_by_sweep(met, len(self.owners))
+        sums = sum_by_sweep([(sweep, squares) for (_, sweep), squares in met.items()], len(self.owners))
         if sums and 0 < residual <= self.outlook.threshold:
             # What is met in a sweep is the residual before it, about; the last look tells by how much it is off.
             ratio = max(1.0, math.sqrt(sums[max(sums)]) / residual)
@@ -224,7 +225,7 @@ class Coordinator(Correspondence):
                 self.record.sweeps_needed = self._look.sweeps + sweep
 
     def take_report(self, report):
-        self._met += report.by_sweep
+        self._met.update(((report.owner, sweep), squares) for sweep, squares in report.by_sweep)
 
     def take_resumed(self, message):
         self.record.lowered[message.owner] = message.lowered, message.lowest
@@ -235,16 +236,19 @@ class Coordinator(Correspondence):
 
     def _resume(self, keep):
         remaining = int(self.options.max_sweeps - (self._look.sweeps if self._look else 0))
-        until = max(1, remaining)
+        sweeps = max(1, remaining)
         if exact(self._schedule):
-            until = min(until, self.outlook.sweeps_to_go())
+            sweeps = min(sweeps, self.outlook.sweeps_to_go())
         omega = self.options.omega
         if self._capped and not self.scan.symmetric:
             omega = nonsymmetric_cap(omega, self.scan.row_ratio, self.scan.column_ratio) \
                 if min(self.scan.row_ratio, self.scan.column_ratio) < 1 else omega
         for owner, bounds in enumerate(zip(self.scan.bounds[:-1], self.scan.bounds[1:])):
-            share = self.outlook.aim() ** 2 * (bounds[1] - bounds[0]) / self.problem.n
-            self.order(owner, Resume, self._epoch, omega, self._capped and self.scan.symmetric, until, float(share), keep)
+            rows = int(bounds[1] - bounds[0])
+            share = self.outlook.aim() ** 2 * rows / self.problem.n
+            # Counted from the last complete look, so that looks that stalled grant no sweeps anew.
+            until = self._updates[owner] + sweeps * rows
+            self.order(owner, Resume, self._epoch, omega, self._capped and self.scan.symmetric, until, share, keep)
 
     def _reported(self):
         """Norm that the newest reports of this epoch give; None before all have reported."""
@@ -303,7 +307,7 @@ class Coordinator(Correspondence):
         self.record.owners = [{'node': place.node, 'address': '%s:%d' % place.location, 'pid': place.pid,
                                **self._statistics(owner)} for owner, place in enumerate(self.places)]
         self.close_links()
-        yield from say_goodbye(self.nodes)
+        yield from say_goodbye(self.engine, self.nodes)
         return True
 
     def _statistics(self, owner):

@@ -63,6 +63,7 @@ class Correspondence:
         """The next owner."""
         self.owners.append(Link(self.engine, reference, self.options.retry, self.options.delivery_timeout))
         self.places.append(place)
+        self.engine.hold(place.location)
         self._heard.append(self.engine.now())
 
     # ---- requests
@@ -103,6 +104,8 @@ class Correspondence:
         while not all(number in self._answered for number in asked):
             left = None if end is None else end - self.engine.now()
             if left is not None and left <= 0:
+                for number in asked:
+                    self._answered.pop(number, None)
                 return None
             yield from self.hear(0.1 if left is None else min(0.1, left))
         return [self._answered.pop(number) for number in asked]
@@ -123,8 +126,9 @@ class Correspondence:
 
     def close_links(self):
         """Send nothing more, and forget worker processes that the engine needs no more."""
-        for link in self.owners:
+        for link, place in zip(self.owners, self.places):
             link.close()
+            self.engine.release(place.location)
 
     # ---- the mailbox
 
@@ -159,7 +163,10 @@ class Correspondence:
         if isinstance(message, Answer):
             self._take_answer(message)
         elif isinstance(message, Report) and message.epoch == self._epoch:
-            self.reports[message.owner] = message
+            before = self.reports.get(message.owner)
+            # One that was late on its way must not hide that its owner has long been waiting.
+            if before is None or _progress(message) >= _progress(before):
+                self.reports[message.owner] = message
             self.take_report(message)
         elif isinstance(message, Failed) and not self.tolerant:
             place = self.places[message.owner]
@@ -210,3 +217,7 @@ class Correspondence:
     def describe(self, owner):
         """The rows of an owner, for people."""
         return 'owner %d' % owner
+
+
+def _progress(report):
+    return sum(report.sweeps), report.waiting

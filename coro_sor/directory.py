@@ -42,10 +42,12 @@ def make_directory(roster):
             True after a `Goodbye`, False after the lease.
         """
         roster.subscribe(coro)
+        engine.hold(client.location)
         try:
             return (yield from _serve(engine, roster, client, request, lease, coro))
         finally:
             roster.unsubscribe(coro)
+            engine.release(client.location)
 
     return directory
 
@@ -60,7 +62,6 @@ def _serve(engine, roster, client, request, lease, coro):
             del waiting[0]
             heard = engine.now()
         elif waiting and engine.now() - heard > lease:
-            engine.disconnect((client.location.addr, client.location.port))
             return False
         pause = beat if not waiting else 0 if arrived else min(beat, RETRY)
         message = yield coro.receive(timeout=pause, alarm_value=None)

@@ -53,6 +53,7 @@ def ask_directory(engine, node, number, client, timeout, lease):
     except Unreachable as error:
         raise Unreachable('node %s (%s:%d) does not answer, after %g s: %s; does start_workers.sh run there, with the '
                           'same secret?' % (node.name, *node.location, timeout, error)) from error
+    engine.hold(node.location)
     return True
 
 
@@ -76,9 +77,10 @@ def places(nodes):
     return found
 
 
-def say_goodbye(nodes):
+def say_goodbye(engine, nodes):
     """Tell the directories that nobody listens any more."""
     for node in nodes:
         if node.directory is not None:
             yield node.directory.deliver(Goodbye(), timeout=1.0)
+            engine.release(node.location)
     return True

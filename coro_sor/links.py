@@ -4,7 +4,7 @@ from __future__ import annotations
 import collections
 import itertools
 
-__all__ = ['Link']
+__all__ = ['Link', 'reach']
 
 _PAUSE = (0.05, 1.0)    # seconds to wait after a delivery failed, doubled up to the second
 
@@ -116,6 +116,16 @@ class Link:
         """Seconds until something is due; None where only `wake` brings work."""
         due = [asked[1] for asked in self._asked.values()]
         return max(min(due) - now, 0.001) if due else None
+
+
+def reach(engine, coro, location, timeout):
+    """Connect to a process, again and again for `timeout` seconds; whether it answered."""
+    end = engine.now() + timeout
+    while not (yield engine.connect(location, max(end - engine.now(), _PAUSE[0]))):
+        if engine.now() + _PAUSE[0] > end:
+            return False
+        yield coro.sleep(_PAUSE[0])
+    return True
 
 
 def _send_all(engine, link, coro=None):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .exchange import Outgoing
-from .links import Link
+from .links import Link, reach
 from .messages import Subscribe, Subscribed
 from .partition import Reads
 from .solution import Unreachable
@@ -44,11 +44,13 @@ class Neighbours:
 
     # ---- making acquaintance
 
-    def meet(self, peers, readers, reads):
+    def meet(self, coro, peers, readers, reads):
         """Connect to all neighbours and subscribe to what is read from them.
 
         Parameters
         ----------
+        coro
+            The owner's coroutine.
         peers : dict of int to reference
         readers : iterable of int
         reads : dict of int to Reads
@@ -60,9 +62,10 @@ class Neighbours:
         self.readers, self._unsubscribed = frozenset(readers), set(readers)
         for owner, reference in peers.items():
             location = reference.location
-            if not (yield self._engine.connect(location, self._settings['connect_timeout'])):
+            if not (yield from reach(self._engine, coro, location, self._settings['connect_timeout'])):
                 raise Unreachable('owner %d cannot reach owner %d at %s:%d'
                                   % (self._index, owner, location.addr, location.port))
+            self._engine.hold(location)
             outgoing = self.outgoings[owner] = Outgoing(self._solve, self._index, self._holding, self._limit)
             self._links[owner] = self._make_link(reference, outgoing.produce)
         for owner, read in reads.items():
@@ -126,6 +129,7 @@ class Neighbours:
         """Send nothing more."""
         for link in self._links.values():
             link.close()
+            self._engine.release(link.reference.location)
 
     def statistics(self):
         """What was sent, as the report has it."""

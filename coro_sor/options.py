@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from dataclasses import dataclass
 
 from .solution import InputError
@@ -13,6 +14,15 @@ NODE_PORT = 51347
 """The well-known port of a node, where its directory is found."""
 
 SCHEDULES = ('async', 'sync', 'ordered')
+
+
+_KINDS = {
+    'int': (int, numbers.Integral, 'must be a whole number'),
+    'float': (float, numbers.Real, 'must be a number'),
+    'bool': (bool, bool, 'must be True or False'),
+    'str': (str, str, 'must be a word'),
+}
+"""By the type of a field: what its value is made, what it may be, and what to say where it isn't."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +79,39 @@ class Options:
     """Longest pause in seconds between two looks at first; it grows with the time that the run has taken."""
 
     def __post_init__(self):
+        self._make_plain()
         _check(0 < self.omega < 2, 'omega', self.omega, 'must be greater than 0 and less than 2')
         for name in ('rtol', 'atol'):
             _check(0 <= getattr(self, name) < math.inf, name, getattr(self, name), 'must be finite and not negative')
         _check(self.rtol > 0 or self.atol > 0, 'rtol', self.rtol, 'and atol are both 0: no iteration gets there')
         _check(self.schedule in SCHEDULES, 'schedule', self.schedule, 'must be one of ' + ', '.join(SCHEDULES))
         if self.max_staleness is not None:
-            _check_whole('max_staleness', self.max_staleness, 1)
+            _check_least('max_staleness', self.max_staleness, 1)
             _check(self.schedule == 'async', 'max_staleness', self.max_staleness, 'goes with the schedule async only')
         if self.blocks is not None:
-            _check_whole('blocks', self.blocks, 1)
+            _check_least('blocks', self.blocks, 1)
         if self.time_limit is not None:
-            _check(self.time_limit > 0, 'time_limit', self.time_limit, 'must be a positive number of seconds')
+            _check(0 < self.time_limit < math.inf, 'time_limit', self.time_limit,
+                   'must be a positive number of seconds')
         for name in ('max_sweeps', 'exchanges', 'panel_nonzeros'):
-            _check_whole(name, getattr(self, name), 1)
-        _check_whole('chunk_bytes', self.chunk_bytes, 4096)
+            _check_least(name, getattr(self, name), 1)
+        _check_least('chunk_bytes', self.chunk_bytes, 4096)
         _check(self.chunk_bytes <= 32 << 20, 'chunk_bytes', self.chunk_bytes, 'must be at most 32 MiB')
-        _check_whole('seed', self.seed, 0)
+        _check_least('seed', self.seed, 0)
         for name in ('report_interval', 'patience', 'lease', 'connect_timeout', 'retry', 'look_interval',
                      'delivery_timeout', 'stop_timeout'):
             _check(0 < getattr(self, name) < math.inf, name, getattr(self, name), 'must be a positive number of seconds')
+
+    def _make_plain(self):
+        """Numbers of any kind, NumPy's too, become int and float, which messages can hold."""
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), field.type.split()[0]
+            if value is None and field.default is None:
+                continue
+            type_, wanted, must = _KINDS[kind]
+            is_bool = type(value).__name__ in ('bool', 'bool_')
+            _check(is_bool if kind == 'bool' else not is_bool and isinstance(value, wanted), field.name, value, must)
+            object.__setattr__(self, field.name, type_(value))
 
     @classmethod
     def from_keywords(cls, keywords):
@@ -106,11 +129,10 @@ class Options:
 
 
 def _check(fine, name, value, must):
-    # A comparison with a string or with NaN must end here as well.
+    # A comparison with NaN must end here as well.
     if not fine:
         raise InputError('%s = %r %s' % (name, value, must))
 
 
-def _check_whole(name, value, lowest):
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise InputError('%s = %r must be a whole number, at least %d' % (name, value, lowest))
+def _check_least(name, value, lowest):
+    _check(value >= lowest, name, value, 'must be at least %d' % lowest)

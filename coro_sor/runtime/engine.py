@@ -30,6 +30,7 @@ import socket
 import threading
 import time
 
+from ..peers import PeerHolds, pair
 from ..solution import SolverError, Unreachable
 from . import codec, compat
 from .compat import Coro, Location, Peer, RCI, Request, Scheduler, core, log
@@ -81,7 +82,7 @@ class Task:
         self._ended.set()
 
 
-class Engine:
+class Engine(PeerHolds):
     """One process's runtime; made by `Engine.start_runtime`, once."""
 
     _running = None
@@ -186,13 +187,13 @@ class Engine:
         except Unreachable:
             raise
         except (OSError, codec.CodecError) as error:
-            log.info('%s:%d: %s', *_pair(location), error)
+            log.info('%s:%d: %s', *pair(location), error)
             return False
         return True
 
     def disconnect(self, location):
         """Forget the process at `location`; messages queued for it are dropped."""
-        address, port = _pair(location)
+        address, port = pair(location)
         ip = self._addresses.get(address, address)
         GuardedSocket.dialled.pop((ip, port), None)
         if _is_numeric(ip):     # else it was never looked up, hence never known
@@ -209,7 +210,7 @@ class Engine:
         Unreachable
             No answer, or the name is not served; the actor may have been started nevertheless when an answer was lost.
         """
-        end, place = self.now() + timeout, '%s:%d' % _pair(location)
+        end, place = self.now() + timeout, '%s:%d' % pair(location)
         try:
             peer = yield from self._acquaint(location, end)
         except Unreachable:
@@ -231,7 +232,7 @@ class Engine:
     # ---- making a peer known
 
     def _acquaint(self, location, end):
-        address, port = _pair(location)
+        address, port = pair(location)
         ip = yield from self._resolve(address)
         place = Location(ip, port)
         GuardedSocket.dialled[ip, port] = self._names.get(ip, address)
@@ -262,11 +263,6 @@ class Engine:
 
 def _is_numeric(address):
     return re.fullmatch('[0-9.]+', address) is not None
-
-
-def _pair(location):
-    """(address, port) of such a pair or of an object with `addr` and `port`."""
-    return (location.addr, location.port) if hasattr(location, 'addr') else tuple(location)
 
 
 def _look_up(name):

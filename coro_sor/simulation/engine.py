@@ -1,6 +1,7 @@
 """The engine interface of one simulated process."""
 from __future__ import annotations
 
+from ..peers import PeerHolds, pair
 from ..solution import Unreachable
 from .coroutine import Coroutine, Reference, Wait
 from .network import Link, Request
@@ -12,7 +13,7 @@ __all__ = ['SimulatedEngine']
 ASK_AGAIN = 0.05         # seconds until a peer is asked again for an actor that it does not serve yet
 
 
-class SimulatedEngine:
+class SimulatedEngine(PeerHolds):
     """A process on a virtual machine, as its actors see it; made by ``Simulation.machine``.
 
     Attributes
@@ -65,7 +66,7 @@ class SimulatedEngine:
         Unreachable
             There is no machine of that name.
         """
-        location, coroutine = _pair(location), self.simulation.running
+        location, coroutine = pair(location), self.simulation.running
 
         def begin(wait):
             if any(address == location[0] for address, _ in self.simulation.machines):
@@ -92,7 +93,7 @@ class SimulatedEngine:
 
     def disconnect(self, location):
         """Forget a peer and all that is queued for it."""
-        link = self._links.pop(_pair(location), None)
+        link = self._links.pop(pair(location), None)
         if link is not None:
             link.close()
 
@@ -104,7 +105,7 @@ class SimulatedEngine:
         Unreachable
             There was no answer within `timeout` seconds, or the request failed; the actor may run all the same.
         """
-        location, coroutine, deadline = _pair(location), self.simulation.running, self.now() + timeout
+        location, coroutine, deadline = pair(location), self.simulation.running, self.now() + timeout
         check(args)
         if not (yield self.connect(location, timeout)):
             raise Unreachable('no answer from %s:%d within %g s' % (*location, timeout))
@@ -188,8 +189,3 @@ class SimulatedEngine:
         """A coroutine is over; its id is never used again."""
         self.simulation.note(self, '%s %s' % (coroutine, how))
         del self.coroutines[coroutine.id]
-
-
-def _pair(location):
-    """(address, port) of such a pair or of an object with `addr` and `port`."""
-    return (location.addr, location.port) if hasattr(location, 'addr') else tuple(location)

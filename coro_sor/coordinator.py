@@ -296,7 +296,7 @@ class Coordinator(Correspondence):
 
     def end(self):
         """Stop the owners, gather their statistics, and let the nodes go."""
-        self.tolerant = True
+        self.tolerant, self.loading = True, False
         self.drop_requests()
         for owner in range(len(self.owners)):
             self.ask(owner, Stop)

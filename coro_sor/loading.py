@@ -32,6 +32,7 @@ def load_owners(coordinator, places, block_bounds):
                     del feeds[owner]
                 else:
                     waiting[owner] = yield from _send(coordinator, owner, made)
+                    yield from coordinator.hear(0)      # where reading is slow, owners must not wait for all of it
         if waiting:
             yield from coordinator.hear(0.1)
         for owner, number in list(waiting.items()):

@@ -293,12 +293,15 @@ def test_ctrl_c_while_workers_start_ends_at_once_with_status_130(start):
     supervisor, = wait_until(lambda: [pid for pid in children_of(solve.process.pid) if is_worker(pid)],
                              'the local node starts')
     os.kill(supervisor, signal.SIGSTOP)     # so that it doesn't get ready
+    shown = len(solve.shown)
+    # Two more lines are painted while the command waits for it.
+    wait_until(lambda: solve.shown[shown:].count(b'start') >= 2, 'the command goes on')
     solve.process.send_signal(signal.SIGINT)
+    solve.wait_until_shown(b'stopping')
+    os.kill(supervisor, signal.SIGCONT)
     status, out, shown = solve.end()
     assert (status, out) == (130, '')
     assert 'Traceback' not in shown
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(supervisor, signal.SIGCONT)
     wait_until(lambda: not is_alive(supervisor), 'the local node is gone')
 
 

@@ -1,7 +1,7 @@
 """The Python interface: `solve`, and `Cluster` for several solves on the same workers."""
 from __future__ import annotations
 
-from .addresses import outward_address, resolve
+from .addresses import outward_address, own_address, resolve
 from .coordinator import coordinate
 from .messages import MESSAGES, Cancel
 from .options import NODE_PORT, Options
@@ -93,7 +93,8 @@ class Cluster:
     Raises
     ------
     InputError
-        For a node that is named twice or has no address, or a secret file that can't be used.
+        For a node that is named twice or has no address, an address that is not this machine's, or a secret file that
+        can't be used.
     Unreachable
         Where local workers could not be started.
 
@@ -114,8 +115,8 @@ class Cluster:
             self._nodes, own, secret = [('local', self._local.location)], '127.0.0.1', self._local.secret
         else:
             self._nodes = parse_nodes(nodes)
-            own = address or outward_address(next((ip for _, (ip, _) in self._nodes if not ip.startswith('127.')),
-                                                  '127.0.0.1'))
+            own = own_address(address) if address else outward_address(
+                next((ip for _, (ip, _) in self._nodes if not ip.startswith('127.')), '127.0.0.1'))
             secret = load_secret(secret_file or default_secret_file())
         register(MESSAGES)
         self._engine = Engine.start_runtime(own, secret=secret)

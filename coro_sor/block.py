@@ -46,7 +46,10 @@ def block_owner(engine, solve, coordinator, assignment, coro=None):
     assignment : Assignment
     """
     owner = None
+    engine.hold(coordinator.location)
     try:
+        # Until it was held, the end of an earlier solve may have disconnected the coordinator.
+        yield engine.connect(coordinator.location, assignment.settings['connect_timeout'])
         owner = BlockOwner(engine, solve, coordinator, assignment, coro)
         yield from owner.live()
     except Exception as error:      # whatever it is, the user must hear of it
@@ -57,6 +60,7 @@ def block_owner(engine, solve, coordinator, assignment, coro=None):
             yield coro.sleep(0.2)
     if owner is not None:
         owner.end()
+    engine.release(coordinator.location)
     return True
 
 
@@ -84,7 +88,6 @@ class BlockOwner:
         self._sweeper = self._sweeping = None
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
-        engine.hold(coordinator.location)
         self._coordinator = self._link(coordinator, self._reporter.produce)
         self._beating = engine.spawn(_beat, self)
 
@@ -355,7 +358,6 @@ class BlockOwner:
         """Send nothing more and let the memory go."""
         self._state, self.alive = 'STOPPED', False
         self._coordinator.close()
-        self._engine.release(self._coordinator.reference.location)
         self._neighbours.close()
         self._wake_sweeper()
         self._beating.send(True)

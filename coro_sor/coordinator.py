@@ -118,6 +118,7 @@ class Coordinator(Correspondence):
         n, blocks = self.problem.n, self.options.blocks or len(workers)
         weights = self.problem.row_nonzeros()
         self._block_bounds = split_rows(weights, blocks)
+        self.record.blocks = len(self._block_bounds) - 1
         dealt = deal(len(self._block_bounds) - 1, len(workers))
         used = sorted(set(dealt.tolist()))
         firsts = [int(self._block_bounds[int(np.argmax(dealt == worker))]) for worker in used]

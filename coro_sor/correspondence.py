@@ -46,7 +46,7 @@ class Correspondence:
 
     def __init__(self, engine, solve, options, coro):
         self.engine, self.solve_id, self.options, self.coro = engine, solve, options, coro
-        self.owners, self.places = [], []
+        self.owners, self.places, self.held = [], [], []
         self.reports, self.stopped = {}, {}
         self.cancelled = self.loading = self.tolerant = False
         self.nodes = []
@@ -59,11 +59,15 @@ class Correspondence:
         """The options that owners need, for their `Assignment`."""
         return {name: getattr(self.options, name) for name in OWNER_SETTINGS}
 
+    def hold(self, location):
+        """Keep the connection to a process until `close_links`; to be called before it is made."""
+        self.held.append(location)
+        self.engine.hold(location)
+
     def add_owner(self, reference, place):
         """The next owner."""
         self.owners.append(Link(self.engine, reference, self.options.retry, self.options.delivery_timeout))
         self.places.append(place)
-        self.engine.hold(place.location)
         self._heard.append(self.engine.now())
 
     # ---- requests
@@ -126,9 +130,10 @@ class Correspondence:
 
     def close_links(self):
         """Send nothing more, and forget worker processes that the engine needs no more."""
-        for link, place in zip(self.owners, self.places):
+        for link in self.owners:
             link.close()
-            self.engine.release(place.location)
+        for location in self.held:
+            self.engine.release(location)
 
     # ---- the mailbox
 

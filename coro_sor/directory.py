@@ -44,6 +44,8 @@ def make_directory(roster):
         roster.subscribe(coro)
         engine.hold(client.location)
         try:
+            # Until it was held, the end of an earlier solve may have disconnected the client.
+            yield engine.connect(client.location, lease / BEATS)
             return (yield from _serve(engine, roster, client, request, lease, coro))
         finally:
             roster.unsubscribe(coro)

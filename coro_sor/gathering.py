@@ -24,12 +24,15 @@ class Node:
         The actor there that serves this solve.
     info : NodeInfo or None
         Its newest answer.
+    held : bool
+        Whether the engine was told to keep the connection.
     """
 
     name: str
     location: tuple
     directory: object = None
     info: NodeInfo | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ def ask_directory(engine, node, number, client, timeout, lease):
     ------
     Unreachable
     """
+    engine.hold(node.location)
+    node.held = True
+    began = engine.now()
     try:
         node.directory = yield engine.start(node.location, 'directory', (client, number, lease), timeout)
     except Unreachable as error:
-        raise Unreachable('node %s (%s:%d) does not answer, after %g s: %s; does start_workers.sh run there, with the '
-                          'same secret?' % (node.name, *node.location, timeout, error)) from error
-    engine.hold(node.location)
+        raise Unreachable('node %s cannot be used, after %.1f s: %s; does start_workers.sh run there, with the same '
+                          'secret?' % (node.name, engine.now() - began, error)) from error
     return True
 
 
@@ -82,5 +87,6 @@ def say_goodbye(engine, nodes):
     for node in nodes:
         if node.directory is not None:
             yield node.directory.deliver(Goodbye(), timeout=1.0)
+        if node.held:
             engine.release(node.location)
     return True

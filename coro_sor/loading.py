@@ -47,6 +47,7 @@ def _start(coordinator, places, block_bounds):
     for owner, place in enumerate(places):
         assignment = Assignment(owner, bounds, block_bounds, problem.sparse, int(coordinator.scan.nonzeros[owner]),
                                 coordinator.settings())
+        coordinator.hold(place.location)
         try:
             reference = yield coordinator.engine.start(
                 place.location, 'block_owner', (coordinator.solve_id, coordinator.coro, assignment),

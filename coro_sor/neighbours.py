@@ -40,6 +40,7 @@ class Neighbours:
         self.readers = frozenset()
         self._unsubscribed = set()      # readers that have not said all that they want
         self._unagreed = {}             # own subscriptions that were not answered
+        self._held = []
         self._early = []                # subscriptions that came before the neighbours were known
 
     # ---- making acquaintance
@@ -62,10 +63,11 @@ class Neighbours:
         self.readers, self._unsubscribed = frozenset(readers), set(readers)
         for owner, reference in peers.items():
             location = reference.location
+            self._engine.hold(location)
+            self._held.append(location)
             if not (yield from reach(self._engine, coro, location, self._settings['connect_timeout'])):
                 raise Unreachable('owner %d cannot reach owner %d at %s:%d'
                                   % (self._index, owner, location.addr, location.port))
-            self._engine.hold(location)
             outgoing = self.outgoings[owner] = Outgoing(self._solve, self._index, self._holding, self._limit)
             self._links[owner] = self._make_link(reference, outgoing.produce)
         for owner, read in reads.items():
@@ -129,7 +131,8 @@ class Neighbours:
         """Send nothing more."""
         for link in self._links.values():
             link.close()
-            self._engine.release(link.reference.location)
+        for location in self._held:
+            self._engine.release(location)
 
     def statistics(self):
         """What was sent, as the report has it."""

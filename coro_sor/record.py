@@ -55,6 +55,7 @@ class Record:
         self.phase, self.seconds = None, dict.fromkeys(PHASES, 0.0)
         self.history, self.looks, self.owners, self.notes = [], [], [], []
         self.reads, self.rows_came = [], []
+        self.blocks = 0
         self.scan = self.failure = None
         self.sweeps, self.sweeps_needed = 0.0, None
         self.lowered = {}

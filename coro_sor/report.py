@@ -26,7 +26,7 @@ def make_report(record):
     Returns
     -------
     dict
-        ``schema``, ``version``: of this report and of coro_sor. ``status``, ``advice``. ``n``, ``nonzeros``,
+        ``schema``, ``version``: of this report and of coro_sor. ``status``, ``advice``. ``matrix`` (its file), ``n``, ``nonzeros``,
         ``schedule`` (the one that it ended with), ``omega``, ``rtol``, ``atol``, ``threshold``.
         ``residual_norm``, ``relative_residual``: of the returned x, computed by the owners of the rows; null with
         ``residual_reason`` where workers are gone or nothing was computed yet. ``error``: 2-norm and largest entry of x - x*, and relative 2-norm,
@@ -47,11 +47,11 @@ def make_report(record):
     options, scan = record.options, record.scan
     report = {
         'schema': SCHEMA, 'version': __version__, 'status': str(record.status), 'advice': record.status.advice,
-        'n': record.problem.n, 'nonzeros': record.problem.nonzeros, 'schedule': record.schedule,
+        'matrix': record.problem.name, 'n': record.problem.n, 'nonzeros': record.problem.nonzeros, 'schedule': record.schedule,
         'omega': options.omega, 'rtol': options.rtol, 'atol': options.atol, 'threshold': record.threshold,
         **_residual(record), 'error': _error(record), 'sweeps': record.sweeps, 'sweeps_needed': record.sweeps_needed,
         'history': [list(entry) for entry in record.history], 'looks': record.looks, 'seconds': record.seconds,
-        'blocks': sum(len(owner.get('blocks', ())) for owner in record.owners),
+        'blocks': record.blocks,
         'rows_lowered': sum(lowered for lowered, _ in record.lowered.values()),
         'lowest_omega': min((lowest for _, lowest in record.lowered.values()), default=options.omega),
         'warnings': list(scan.warnings if scan else record.problem.warnings), 'notes': list(record.notes), 'failure': _failure(record.failure),

@@ -69,7 +69,8 @@ def load_secret(path):
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read().strip()
     except OSError as problem:
-        raise InputError(f'the secret file {path} cannot be read: {problem.strerror}') from None
+        raise InputError(f'the secret file {path} cannot be read: {problem.strerror}; start_workers.sh makes one, '
+                         f'copy it here') from None
     if mode & 0o077:
         raise InputError(f'the secret file {path} is open to other users (mode {mode:03o}): run chmod 600 {path}')
     if len(text) < SHORTEST:

@@ -40,7 +40,7 @@ def test_solve_starts_workers_of_its_own_and_ends_them():
 
 
 def test_one_cluster_serves_many_solves(cluster):
-    for seed in range(20):
+    for seed in range(60):
         A, b = dense(20 + seed, seed)
         assert cluster.solve(A, b).converged
 

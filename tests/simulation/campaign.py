@@ -1,6 +1,4 @@
 """Whole solves on the simulator: a coordinator, one node with some workers, what happens to them, and what must hold."""
-import functools
-
 import numpy as np
 
 from coro_sor.block import block_owner
@@ -25,18 +23,30 @@ class World:
     network : Network, optional
     cost : callable, optional
         As `Simulation` takes it.
+    faults : Network, optional
+        What the network is like from 5 ms after an owner was started, when there is something to lose.
     """
 
-    def __init__(self, seed=1, workers=2, network=None, cost=None):
+    def __init__(self, seed=1, workers=2, network=None, cost=None, faults=None):
         self.simulation = Simulation(seed, network or Network(), cost)
         self.me = self.simulation.machine('coordinator')
         self.supervisor = self.simulation.machine('node')
         self.workers = [self.simulation.machine('node') for _ in range(workers)]
         self.roster = Roster('node')
         for pid, worker in enumerate(self.workers, 100):
-            worker.serve('block_owner', block_owner)
+            worker.serve('block_owner', self._owner)
             self.roster.started(worker.location[1], pid)
         self.supervisor.serve('directory', make_directory(self.roster))
+        self._faults, self._started = faults, 0
+
+    def _owner(self, engine, *args, coro=None):
+        self._started += 1
+        self.at(self.simulation.now + 5e-3, self._begin_faults, self._started)
+        return (yield from block_owner(engine, *args, coro=coro))
+
+    def _begin_faults(self, started):
+        if started == self._started and self._faults is not None:
+            self.simulation.network = self._faults
 
     def solve(self, problem, until=600.0, observe=None, **options):
         """Run the coordinator to its end and return its record."""
@@ -76,9 +86,9 @@ class World:
                 if not engine.crashed for coroutine in engine.coroutines.values()]
 
 
-def solve(problem, seed=1, workers=2, network=None, cost=None, until=600.0, **options):
+def solve(problem, seed=1, workers=2, network=None, cost=None, faults=None, until=600.0, **options):
     """The record of a run in which nothing happens but what the network does."""
-    return World(seed, workers, network, cost).solve(problem, until, **options)
+    return World(seed, workers, network, cost, faults).solve(problem, until, **options)
 
 
 def _lose(engine, roster, port, pid, coro=None):
@@ -130,13 +140,13 @@ def assert_honest(A, b, record, rtol=1e-8, atol=0.0):
 def replayed(check):
     """A test of many seeds, whose failure says how to run the failing one again."""
 
-    @functools.wraps(check)
     def all_seeds(seeds):
         for seed in seeds:
             try:
                 check(seed)
             except BaseException:
-                print('replay: PYTHONPATH=tests/simulation python -c "import %s as t; t.%s.__wrapped__(%d)"'
+                print('replay: PYTHONPATH=tests/simulation python -c "import %s as t; t.%s.check(%d)"'
                       % (check.__module__, check.__name__, seed))
                 raise
+    all_seeds.__name__, all_seeds.__doc__, all_seeds.check = check.__name__, check.__doc__, check
     return all_seeds

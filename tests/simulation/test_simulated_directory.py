@@ -44,7 +44,7 @@ def test_every_loss_and_return_arrives_in_order_over_a_network_that_loses_replie
                   (1.1, lambda roster: roster.started(1001, 2)),
                   (1.2, lambda roster: roster.lost(1001, 2, 'exit status 1'))]
     simulation, node, client, ended = world(Network(), happenings)
-    simulation.at(0.5, lambda: setattr(simulation, 'network', Network(reply_lost=0.4, lost=0.3, stall=0.2)))
+    simulation.at(0.5, lambda: setattr(simulation, 'network', Network(reply_lost=0.3, lost=0.2, stall=0.2)))
     heard = []
     simulation.run(client, listener, node, 30.0, heard)
     news = [message for message in heard if not isinstance(message, NodeInfo)]

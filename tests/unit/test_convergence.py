@@ -1,0 +1,155 @@
+"""When to look, and what a look found."""
+import math
+
+import numpy as np
+import pytest
+
+from coro_sor.convergence import EPS, GROWTH, Look, Outlook, combine
+
+
+def part(values):
+    """What an owner tells of these entries of the residual."""
+    largest = float(np.abs(values).max())
+    return largest, float(np.square(values / largest).sum()) if largest else 0.0
+
+
+def outlook(*norms, threshold=1.0, sweeps=10.0, norm_inf=1.0, interval=1.0):
+    """An Outlook whose looks found these norms, `sweeps` apart."""
+    made = Outlook(threshold, norm_inf, 1.0, 10.0, interval)
+    for number, norm in enumerate(norms):
+        made.add(Look(float(number), number * sweeps, norm, None))
+    return made
+
+
+# ---- combine
+
+@pytest.mark.parametrize('scale', [1.0, 1e-200, 1e200])
+def test_parts_combine_to_the_norm_of_the_whole_without_overflow_or_underflow(scale):
+    values = scale * np.random.default_rng(1).standard_normal(100)
+    found = combine([part(values[:30]), part(values[30:31]), part(values[31:])])
+    assert found == pytest.approx(scale * np.linalg.norm(values / scale), rel=1e-14)
+
+
+def test_parts_of_very_different_size_combine():
+    assert combine([(1e300, 1.0), (1e-300, 5.0), (0.0, 0.0)]) == 1e300
+
+
+def test_zeros_combine_to_zero():
+    assert combine([(0.0, 0.0), (0.0, 0.0)]) == 0.0
+
+
+def test_a_part_that_is_not_finite_gives_nan():
+    assert math.isnan(combine([(1.0, 1.0), (math.nan, 0.0)]))
+    assert math.isnan(combine([(math.inf, 1.0), (1.0, 1.0)]))
+
+
+def test_a_norm_beyond_the_largest_double_is_infinite():
+    assert combine([(1.5e308, 4.0)]) == math.inf
+
+
+# ---- when
+
+def test_a_report_below_the_threshold_is_worth_a_look_and_one_above_is_not():
+    made = outlook(100.0)
+    assert made.worth_a_look(1.0, 0.1, 0.0, 0.1)
+    assert not made.worth_a_look(1.001, 0.1, 0.0, 0.1)
+
+
+def test_incomplete_reports_are_worth_a_look_only_after_the_interval():
+    made = outlook(100.0)
+    assert not made.worth_a_look(None, 0.9, 0.0, 0.9)
+    assert made.worth_a_look(None, 1.1, 0.0, 1.1)
+
+
+def test_the_longest_pause_grows_with_the_run_and_with_what_a_look_costs():
+    made = outlook(100.0)
+    assert not made.worth_a_look(50.0, 19.0, 0.0, 100.0) and made.worth_a_look(50.0, 21.0, 0.0, 100.0)
+    assert not made.worth_a_look(50.0, 19.0, 1.0, 30.0) and made.worth_a_look(50.0, 21.0, 1.0, 30.0)
+
+
+def test_good_reports_call_for_no_look_sooner_than_the_last_took():
+    assert not outlook(100.0).worth_a_look(0.5, 0.1, 0.2, 1.0)
+
+
+@pytest.mark.parametrize('reported', [math.inf, math.nan, 2 * GROWTH * 100])
+def test_an_explosion_is_worth_a_look_at_once(reported):
+    assert outlook(100.0).worth_a_look(reported, 0.0, 10.0, 0.0)
+
+
+def test_the_aim_follows_how_far_reports_were_from_the_truth():
+    made = outlook()
+    made.add(Look(0.0, 1.0, 10.0, 40.0))
+    assert made.aim() == 4.0
+    made.add(Look(1.0, 2.0, 10.0, 1e9))
+    assert made.aim() == 10.0
+    made.add(Look(2.0, 3.0, 10.0, 1e-9))
+    assert made.aim() == 0.1
+    made.restart()
+    assert made.aim() == 1.0
+
+
+def test_an_exploded_or_missing_report_leaves_the_aim_as_it_is():
+    made = outlook()
+    made.add(Look(0.0, 1.0, 10.0, math.inf))
+    made.add(Look(1.0, 2.0, 0.0, 1.0))
+    made.add(Look(1.0, 2.0, math.nan, 1.0))
+    assert made.aim() == 1.0
+
+
+# ---- what
+
+def test_the_threshold_itself_passes_and_the_next_double_does_not():
+    assert outlook(1.0).passed()
+    assert not outlook(math.nextafter(1.0, 2.0) if hasattr(math, 'nextafter') else 1.0 + EPS).passed()
+    assert not outlook(math.nan).passed()
+
+
+def test_the_best_look_is_the_smallest_finite_one():
+    made = outlook()
+    assert [made.add(Look(0.0, 0.0, norm, None)) for norm in (5.0, 7.0, math.nan, 5.0, 4.0)] \
+        == [True, False, False, False, True]
+    assert made.best == 4.0
+
+
+def test_growth_diverges_only_beyond_what_sor_shows_where_it_converges():
+    assert not outlook(10.0, 1000.0).diverging()
+    assert outlook(10.0, 1.01 * GROWTH * 10.0).diverging()
+    assert outlook(10.0, math.nan).diverging() and outlook(10.0, math.inf).diverging()
+
+
+def test_a_start_close_to_the_solution_may_still_grow():
+    assert not outlook(1e-9, 100.0, threshold=1.0).diverging()
+
+
+FLOOR = EPS * 10.0 * (1.0 * 1.0 + 1.0)
+
+
+def test_no_progress_at_the_level_of_rounding_is_stagnation():
+    assert outlook(1.0, 5 * FLOOR, 5 * FLOOR, threshold=1e-30).stagnated(1.0)
+
+
+@pytest.mark.parametrize('norms', [(5 * FLOOR, 5 * FLOOR), (1.0, 5 * FLOOR, 2 * FLOOR), (1.0, 50 * FLOOR, 50 * FLOOR)],
+                         ids=['two looks only', 'progress', 'far above rounding'])
+def test_anything_else_is_no_stagnation(norms):
+    assert not outlook(*norms, threshold=1e-30).stagnated(1.0)
+
+
+def test_looks_without_sweeps_between_them_say_nothing_of_progress():
+    assert not outlook(1.0, 5 * FLOOR, 5 * FLOOR, threshold=1e-30, sweeps=1.0).stagnated(1.0)
+
+
+def test_sweeps_to_go_are_few_at_first_and_then_follow_the_rate():
+    assert outlook(1e6).sweeps_to_go() == 8
+    assert outlook(1e6, 1e5).sweeps_to_go() == 10         # done so far: no further than that in one go
+    assert outlook(1e6, 1e5, 1e1).sweeps_to_go() == math.ceil(math.log(1e1) / (math.log(1e4) / 10))
+
+
+def test_sweeps_to_go_are_cautious_where_there_is_no_rate():
+    assert outlook(1e6, 1e7).sweeps_to_go() == 10
+    assert outlook(1e6, math.nan).sweeps_to_go() == 10
+    assert outlook(1e6, 0.5).sweeps_to_go() == 10
+    assert outlook(1e6, 1e5, threshold=0.0).sweeps_to_go() == 10
+
+
+def test_sweeps_to_go_are_bounded():
+    assert outlook(1e6, 1e6 - 1, sweeps=1e7).sweeps_to_go() == 10_000

@@ -10,15 +10,14 @@ from __future__ import annotations
 import traceback
 import types
 
-from .exchange import Early, Incoming
-from .holding import Holding, digest_vector
+from .exchange import Early
+from .holding import digest_vector
 from .links import Link
-from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, Prepared, ReadRows,
-                       Resume, Resumed, Rows, RowsRead, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
-                       Vectors)
+from .loading_owner import LoadingOwner
+from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, ReadRows, Resume,
+                       Resumed, Rows, Slices, Stop, Stopped, Subscribe, Subscribed, Values, Vectors)
 from .neighbours import Neighbours
-from .partition import owner_of_blocks
-from .reporting import Reporter, peak_bytes
+from .reporting import Reporter, owner_statistics
 from .schedule import exact
 from .sweeping import Sweeper, sweep_all
 
@@ -64,14 +63,12 @@ def block_owner(engine, solve, coordinator, assignment, coro=None):
     return True
 
 
-class BlockOwner:
+class BlockOwner(LoadingOwner):
     """State of one owner; the actor's coroutines share it, all in one thread."""
 
     def __init__(self, engine, solve, coordinator, assignment, coro):
-        self._engine, self._solve, self._coro = engine, solve, coro
-        self._settings = assignment.settings
-        self.index = assignment.owner
-        self.holding = Holding(assignment)
+        super().__init__(engine, solve, assignment)
+        self._coro, self._settings = coro, assignment.settings
         self._state = 'LOADING'
         self._epoch = 0
         self._answers = {}              # of requests that must not be carried out twice
@@ -168,34 +165,6 @@ class BlockOwner:
         self._answers[answer.request] = answer
         self._coordinator.tell(answer)
 
-    # ---- loading
-
-    def _load_rows(self, request, before):
-        self.holding.take_rows(request.start, request.arrays)
-        return Taken(self._solve, request.request, self.index)
-
-    def _load_vectors(self, request, before):
-        self.holding.take_vectors(request.start, request.b, request.x)
-        return Taken(self._solve, request.request, self.index)
-
-    def _read_file(self, request, before):
-        try:
-            digest = yield self._engine.compute(self.holding.read_rows, request.path)
-        except (OSError, ValueError) as error:
-            return RowsRead(self._solve, request.request, self.index, '', str(error))
-        return RowsRead(self._solve, request.request, self.index, digest, '')
-
-    def _prepare(self, request, before):
-        holding = self.holding
-        reads = yield self._engine.compute(holding.prepare)
-        self._reads = reads
-        owners = owner_of_blocks(holding.bounds, holding.assignment.owner_bounds)
-        holding.remote_reads = {block: {other for other in read if owners[other] != self.index}
-                                for block, read in holding.block_reads.items()}
-        self._owners = owners
-        self._incoming = Incoming(holding.x, reads, holding.bounds, owners)
-        return Prepared(self._solve, request.request, self.index, {owner: read.size for owner, read in reads.items()})
-
     # ---- neighbours
 
     def _bind(self, request, before):
@@ -282,7 +251,9 @@ class BlockOwner:
     def _stop(self, request, before):
         while not self._parked and before == 'SWEEPING':
             yield self._coro.sleep(0.001)       # the pool thread still writes
-        stopped = Stopped(self._solve, request.request, self.index, self.statistics())
+        stopped = Stopped(self._solve, request.request, self.index, owner_statistics(
+            self.holding, self._coordinator, self._received, self.computed, self.waited,
+            (self._neighbours, self._incoming, self._sweeper)))
         for _ in range(3):
             if (yield self._coordinator.reference.deliver(stopped, timeout=self._settings['patience'])) == 1:
                 break
@@ -341,19 +312,6 @@ class BlockOwner:
             self._coro.send(_EXPIRED)
         return self._settings['patience'] / 5
 
-    def statistics(self):
-        """What this owner did, as the report has it; nothing before it was bound."""
-        if self._sweeper is None:
-            return {}
-        told = {'blocks': list(self.holding.blocks), 'rows': self.holding.stop - self.holding.start,
-                'nonzeros': self.holding.rows.nonzeros, 'seconds_computing': self.computed,
-                'seconds_waiting': self.waited, 'messages_sent': self._coordinator.messages,
-                'messages_received': self._received, 'slices_superseded': 0, 'peak_memory': peak_bytes()}
-        for part in (self._neighbours, self._incoming, self._sweeper):
-            for name, value in part.statistics().items():
-                told[name] = told.get(name, 0) + value
-        return told
-
     def end(self):
         """Send nothing more and let the memory go."""
         self._state, self.alive = 'STOPPED', False
@@ -366,8 +324,8 @@ class BlockOwner:
 _PARKED, _EXPIRED = object(), object()
 
 _HANDLERS = {
-    Rows: BlockOwner._load_rows, ReadRows: BlockOwner._read_file, Vectors: BlockOwner._load_vectors,
-    Prepare: BlockOwner._prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
+    Rows: BlockOwner.load_rows, ReadRows: BlockOwner.read_file, Vectors: BlockOwner.load_vectors,
+    Prepare: BlockOwner.prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
     Collect: BlockOwner._collect, Stop: BlockOwner._stop,
 }
 

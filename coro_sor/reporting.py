@@ -5,7 +5,7 @@ import math
 
 from .messages import Report
 
-__all__ = ['Reporter', 'peak_bytes']
+__all__ = ['Reporter', 'owner_statistics', 'peak_bytes']
 
 _SWEEPS_A_REPORT = 10_000
 _SOON = 0.05        # of the interval: least pause between two reports near the end
@@ -102,3 +102,32 @@ def peak_bytes():
     except OSError:
         pass
     return None
+
+
+def owner_statistics(holding, link, received, computed, waited, parts):
+    """What an owner did, as the report has it.
+
+    Parameters
+    ----------
+    holding : Holding
+    link : Link
+        To the coordinator.
+    received : int
+        Messages.
+    computed, waited : float
+        Seconds of its sweeper.
+    parts : iterable
+        What else has ``statistics()``; numbers of the same name are added. None is left out.
+
+    Returns
+    -------
+    dict
+    """
+    told = {'blocks': list(holding.blocks), 'rows': holding.stop - holding.start, 'nonzeros': holding.rows.nonzeros,
+            'row_updates': 0, 'seconds_computing': computed, 'seconds_waiting': waited,
+            'messages_sent': link.messages, 'messages_received': received, 'slices_superseded': 0,
+            'peak_memory': peak_bytes()}
+    for part in parts:
+        for name, value in part.statistics().items() if part is not None else ():
+            told[name] = told.get(name, 0) + value
+    return told

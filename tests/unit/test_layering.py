@@ -10,7 +10,7 @@ LAYERS = (
     {'__main__', 'arguments', 'cli', 'service'},
     {'api', 'monitor', 'report'},
     {'worker', 'node', 'block', 'coordinator', 'simulation', 'runtime'},
-    {'correspondence', 'gathering', 'loading', 'neighbours', 'sweeping', 'reporting', 'directory', 'holding', 'record'},
+    {'correspondence', 'gathering', 'loading', 'loading_owner', 'neighbours', 'sweeping', 'reporting', 'directory', 'holding', 'record'},
     {'links', 'exchange', 'roster'},
     {'schedule', 'convergence', 'relaxation', 'partition', 'kernels', 'messages', 'node_messages', 'scan'},
     {'problem', 'problems', 'formats', 'csr', 'rows'},
@@ -23,7 +23,7 @@ PURE = {'schedule', 'convergence', 'relaxation', 'partition', 'kernels', 'messag
 
 IMPURE = {'asyncoro', 'socket', 'threading', 'time', 'random', 'subprocess', 'multiprocessing', 'select', 'ssl'}
 
-ACTORS = {'block', 'coordinator', 'correspondence', 'gathering', 'loading', 'neighbours', 'links', 'sweeping'}
+ACTORS = {'block', 'coordinator', 'correspondence', 'gathering', 'loading', 'loading_owner', 'neighbours', 'links', 'sweeping'}
 
 
 def modules():

@@ -1,0 +1,62 @@
+"""An owner that is still being given its rows: the part of the block owner before it has neighbours."""
+from __future__ import annotations
+
+from .exchange import Incoming
+from .holding import Holding
+from .messages import Prepared, RowsRead, Taken
+from .partition import owner_of_blocks
+
+__all__ = ['LoadingOwner']
+
+
+class LoadingOwner:
+    """Fills its holding; each method takes a request and gives, or ends with, its answer.
+
+    Parameters
+    ----------
+    engine
+    solve : str
+    assignment : Assignment
+
+    Attributes
+    ----------
+    index : int
+        Number of this owner.
+    holding : Holding
+    """
+
+    def __init__(self, engine, solve, assignment):
+        self._engine, self._solve = engine, solve
+        self.index = assignment.owner
+        self.holding = Holding(assignment)
+        self._incoming = None
+
+    def load_rows(self, request, before):
+        """`Rows` came."""
+        self.holding.take_rows(request.start, request.arrays)
+        return Taken(self._solve, request.request, self.index)
+
+    def load_vectors(self, request, before):
+        """`Vectors` came."""
+        self.holding.take_vectors(request.start, request.b, request.x)
+        return Taken(self._solve, request.request, self.index)
+
+    def read_file(self, request, before):
+        """`ReadRows` came."""
+        try:
+            digest = yield self._engine.compute(self.holding.read_rows, request.path)
+        except (OSError, ValueError) as error:
+            return RowsRead(self._solve, request.request, self.index, '', str(error))
+        return RowsRead(self._solve, request.request, self.index, digest, '')
+
+    def prepare(self, request, before):
+        """`Prepare` came: everything is here."""
+        holding = self.holding
+        reads = yield self._engine.compute(holding.prepare)
+        self._reads = reads
+        owners = owner_of_blocks(holding.bounds, holding.assignment.owner_bounds)
+        holding.remote_reads = {block: {other for other in read if owners[other] != self.index}
+                                for block, read in holding.block_reads.items()}
+        self._owners = owners
+        self._incoming = Incoming(holding.x, reads, holding.bounds, owners)
+        return Prepared(self._solve, request.request, self.index, {owner: read.size for owner, read in reads.items()})

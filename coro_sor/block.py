@@ -273,7 +273,7 @@ class BlockOwner(LoadingOwner):
             self._sweeper.count(tasks)      # of an epoch that is over
             return
         self._sweeper.finish_step(tasks, squares)
-        self._neighbours.wake()
+        self._neighbours.pass_on()
         whole = self._sweeper.whole_sweep()
         if whole:
             self._reporter.note_sweep(*whole)
@@ -289,6 +289,8 @@ class BlockOwner(LoadingOwner):
         self._parked = parked
         if parked and self._freeze is not None:
             self._coro.send(_PARKED)
+        elif parked:
+            self._neighbours.wake()     # no later panel will pass on what is left
 
     def failed(self, error):
         """The sweeper met an exception."""

@@ -238,6 +238,11 @@ class Outgoing:
         self._newest = {}
         self._versions = collections.deque()
 
+    @property
+    def urgent(self):
+        """Whether there are versions to send, which must arrive."""
+        return bool(self._versions)
+
     def send_frozen(self):
         """Send the x that the epoch begins with."""
         for (block, _), pieces in self._pieces.items():
@@ -259,15 +264,31 @@ class Outgoing:
 
     def produce(self):
         """(Slices, settle) with as much as one message may hold, or None; see `links.Link`."""
-        # Bound now: by the time it is settled another epoch may have begun, with queues of its own.
-        versions, newest = self._versions, self._newest
-        if versions:
-            parts, taken = self._gather_versions()
-            return self._message(parts), lambda delivered: self._settle_versions(versions, taken, delivered)
-        if newest:
-            parts, taken = self._gather_newest()
-            return self._message(parts), lambda delivered: self._settle_newest(newest, taken, delivered)
-        return None
+        if self._newest and not self._versions:
+            return self._produce_newest()
+        return self._produce_versions() if self._versions else None
+
+    def produce_fleeting(self):
+        """Slices of what is newest, as much as one message may hold; None where there is nothing.
+
+        It counts as delivered: the panel's next sweep mends a loss.
+        """
+        if not self._newest:
+            return None
+        message, _ = self._produce_newest()
+        return message
+
+    # The queues are bound when a message is made: by the time it is settled another epoch may have begun.
+
+    def _produce_versions(self):
+        versions = self._versions
+        parts, taken = self._gather_versions()
+        return self._message(parts), lambda delivered: self._settle_versions(versions, taken, delivered)
+
+    def _produce_newest(self):
+        newest = self._newest
+        parts, taken = self._gather_newest()
+        return self._message(parts), lambda delivered: self._settle_newest(newest, taken, delivered)
 
     def _gather_versions(self):
         parts, size = [], 0

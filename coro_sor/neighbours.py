@@ -127,6 +127,17 @@ class Neighbours:
         for link in self._links.values():
             link.wake()
 
+    def pass_on(self):
+        """After a panel: send what is newest where the way is free, else with a later panel."""
+        for owner, outgoing in self.outgoings.items():
+            link = self._links[owner]
+            if outgoing.urgent:
+                link.wake()
+            elif link.free():
+                message = outgoing.produce_fleeting()
+                if message is not None:
+                    link.send(message)
+
     def close(self):
         """Send nothing more."""
         for link in self._links.values():

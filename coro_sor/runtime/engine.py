@@ -199,6 +199,11 @@ class Engine(PeerHolds):
         if _is_numeric(ip):     # else it was never looked up, hence never known
             compat.drop_peer(Location(ip, port))
 
+    def idle(self, location):
+        """Whether the process at `location` is known and nothing is queued or in flight for it."""
+        peer = Peer.get_peer(location)
+        return peer is not None and peer.waiting
+
     def start(self, location, name, args, timeout):
         """Start the actor that the process at `location` serves as `name`; ``reference = yield engine.start(...)``.
 

@@ -97,6 +97,11 @@ class SimulatedEngine(PeerHolds):
         if link is not None:
             link.close()
 
+    def idle(self, location):
+        """Whether the process at `location` is known and nothing is queued or in flight for it."""
+        link = self._links.get(pair(location))
+        return link is not None and link.idle
+
     def start(self, location, name, args, timeout):
         """To be yielded: the reference of the actor served as `name` at `location`, started there.
 

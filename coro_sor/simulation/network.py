@@ -111,6 +111,11 @@ class Link:
         self._queue.append(request)
         self._forward()
 
+    @property
+    def idle(self):
+        """Whether nothing is queued or in flight."""
+        return self._current is None and not self._queue
+
     def close(self):
         """Answer -1 to all that is queued or in flight; what is in flight may still arrive."""
         requests, self._current = [self._current, *self._queue], None

@@ -267,13 +267,31 @@ class BlockOwner(LoadingOwner):
             return None
         return self._sweeper.next_step()
 
+    def after_panel(self):
+        """What the pool thread calls after each panel, and whether it may go on then; None in 'sync' and 'ordered'."""
+        if exact(self._schedule):
+            return None
+        epoch, sweeps = self._epoch, self._sweeper.sweeps
+        pass_on = self._neighbours.passer(fleeting=not self._bounded())
+
+        def after(block, panel):
+            pass_on(block, panel, sweeps[block] + 1)
+            return self._state == 'SWEEPING' and self._epoch == epoch and not self._paused
+        return after
+
+    def _bounded(self):
+        """Whether a neighbour may wait for a slice: then it must not be lost."""
+        return self._settings['max_staleness'] is not None
+
     def stepped(self, tasks, squares):
-        """A step is done: send what changed, report."""
+        """A step is done: report and, in 'sync' and 'ordered', send what changed."""
+        tasks = tasks[:len(squares)]
         if self._state != 'SWEEPING':
             self._sweeper.count(tasks)      # of an epoch that is over
             return
         self._sweeper.finish_step(tasks, squares)
-        self._neighbours.pass_on()
+        if exact(self._schedule) or self._bounded():
+            self._neighbours.wake()
         whole = self._sweeper.whole_sweep()
         if whole:
             self._reporter.note_sweep(*whole)

@@ -234,25 +234,20 @@ class Outgoing:
 
     def begin(self, epoch):
         """Begin an epoch: nothing of the older one is sent any more."""
-        self.epoch = epoch
-        self._newest = {}
+        self.current = epoch, {}        # and the newest sweep of what has changed, by block and range
         self._versions = collections.deque()
-
-    @property
-    def urgent(self):
-        """Whether there are versions to send, which must arrive."""
-        return bool(self._versions)
 
     def send_frozen(self):
         """Send the x that the epoch begins with."""
         for (block, _), pieces in self._pieces.items():
             self._versions.extend((block, 0, u, v, None) for u, v in pieces)
 
-    def send_newest(self, block, panel, sweep):
-        """The panel has changed."""
+    def send_newest(self, block, panel, sweep, current=None):
+        """The panel has changed, in the epoch of `current` (this one by default)."""
+        _, newest = current or self.current
         for u, v in self._pieces.get((block, panel), ()):
-            self.superseded += (block, u, v) in self._newest
-            self._newest[block, u, v] = sweep
+            self.superseded += (block, u, v) in newest
+            newest[block, u, v] = sweep
 
     def send_version(self, block, sweep):
         """The block's sweep is done, and exactly these values are wanted."""
@@ -264,31 +259,32 @@ class Outgoing:
 
     def produce(self):
         """(Slices, settle) with as much as one message may hold, or None; see `links.Link`."""
-        if self._newest and not self._versions:
-            return self._produce_newest()
-        return self._produce_versions() if self._versions else None
+        if self._versions:
+            return self._produce_versions()
+        current = self.current
+        return self._produce_newest(current) if current[1] else None
 
-    def produce_fleeting(self):
-        """Slices of what is newest, as much as one message may hold; None where there is nothing.
+    def produce_fleeting(self, current):
+        """Slices of what is newest in the epoch of `current`, as much as one message may hold; None if nothing is.
 
-        It counts as delivered: the panel's next sweep mends a loss.
+        They count as delivered: the panel's next sweep mends a loss.
         """
-        if not self._newest:
-            return None
-        message, _ = self._produce_newest()
-        return message
+        made = self._produce_newest(current) if current[1] else None
+        return made and made[0]
 
     # The queues are bound when a message is made: by the time it is settled another epoch may have begun.
 
     def _produce_versions(self):
-        versions = self._versions
+        versions, (epoch, _) = self._versions, self.current
         parts, taken = self._gather_versions()
-        return self._message(parts), lambda delivered: self._settle_versions(versions, taken, delivered)
+        return self._message(epoch, parts), lambda delivered: self._settle_versions(versions, taken, delivered)
 
-    def _produce_newest(self):
-        newest = self._newest
-        parts, taken = self._gather_newest()
-        return self._message(parts), lambda delivered: self._settle_newest(newest, taken, delivered)
+    def _produce_newest(self, current):
+        epoch, newest = current
+        parts, taken = self._gather_newest(newest)
+        if not parts:
+            return None
+        return self._message(epoch, parts), lambda delivered: self._settle_newest(current, taken, delivered)
 
     def _gather_versions(self):
         parts, size = [], 0
@@ -304,24 +300,27 @@ class Outgoing:
             for _ in range(taken):
                 versions.popleft()
 
-    def _gather_newest(self):
+    def _gather_newest(self, newest):
         parts, taken, size = [], {}, 0
-        for block, u, v in list(self._newest):
+        for block, u, v in list(newest):
             if taken and size + v - u > self._limit:
                 break
-            sweep = taken[block, u, v] = self._newest.pop((block, u, v))
+            sweep = newest.pop((block, u, v), None)
+            if sweep is None:       # the other thread was faster
+                continue
+            taken[block, u, v] = sweep
             parts.append((block, sweep, u, v, self._values(u, v)))
             size += v - u
         return parts, taken
 
-    def _settle_newest(self, newest, taken, delivered):
-        if not delivered and newest is self._newest:
+    def _settle_newest(self, current, taken, delivered):
+        if not delivered and current is self.current:
             for key, sweep in taken.items():
-                newest.setdefault(key, sweep)
+                current[1].setdefault(key, sweep)
 
-    def _message(self, parts):
+    def _message(self, epoch, parts):
         numbers = np.array([part[:4] for part in parts], dtype=np.int64)
         values = np.concatenate([part[4] for part in parts])
         self.sent += 1
         self.bytes += values.nbytes
-        return Slices(self._solve, self.epoch, self._owner, numbers, values)
+        return Slices(self._solve, epoch, self._owner, numbers, values)

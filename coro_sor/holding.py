@@ -155,9 +155,26 @@ class Holding:
 
     # ---- sweeping
 
-    def sweep(self, tasks):
-        """Pass over (block, panel) pairs in turn; returns the sum of squares met in each."""
-        return [self.kernels[block].sweep(self.x, panel) for block, panel in tasks]
+    def sweep(self, tasks, after=None):
+        """Pass over (block, panel) pairs in turn.
+
+        Parameters
+        ----------
+        tasks : list of (int, int)
+        after : callable, optional
+            ``after(block, panel)`` after each; where it returns False, the rest is left.
+
+        Returns
+        -------
+        list of float
+            The sum of squares met in each that was done.
+        """
+        met = []
+        for block, panel in tasks:
+            met.append(self.kernels[block].sweep(self.x, panel))
+            if after is not None and not after(block, panel):
+                break
+        return met
 
     def hold_back(self, block):
         """Before a sweep of a block whose new entries the other own blocks must not see yet."""

@@ -127,16 +127,30 @@ class Neighbours:
         for link in self._links.values():
             link.wake()
 
-    def pass_on(self):
-        """After a panel: send what is newest where the way is free, else with a later panel."""
-        for owner, outgoing in self.outgoings.items():
-            link = self._links[owner]
-            if outgoing.urgent:
-                link.wake()
-            elif link.free():
-                message = outgoing.produce_fleeting()
-                if message is not None:
-                    link.send(message)
+    def passer(self, fleeting):
+        """What lets the neighbours have the panels of this epoch, for use in the pool thread.
+
+        Parameters
+        ----------
+        fleeting : bool
+            Whether to send them at once, though they may be lost; else `wake` has them delivered.
+
+        Returns
+        -------
+        callable
+            ``pass_on(block, panel, sweep)`` notes that a panel is done and sends what is newest where the way is free,
+            else with a later panel. An epoch that begins meanwhile is left alone.
+        """
+        ways = [(self._links[owner], outgoing, outgoing.current) for owner, outgoing in self.outgoings.items()]
+
+        def pass_on(block, panel, sweep):
+            for link, outgoing, current in ways:
+                outgoing.send_newest(block, panel, sweep, current)
+                if fleeting and link.free():
+                    message = outgoing.produce_fleeting(current)
+                    if message is not None:
+                        link.send(message)
+        return pass_on
 
     def close(self):
         """Send nothing more."""

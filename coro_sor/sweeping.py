@@ -5,9 +5,6 @@ from .schedule import exact
 
 __all__ = ['Sweeper', 'sweep_all']
 
-_STEP_NONZEROS = 100_000    # in 'async' small panels are passed over together: handing one to the thread costs 0.1 ms
-_SPARSE_COST = 16
-
 
 class Sweeper:
     """Where an owner stands in its sweeps.
@@ -43,19 +40,7 @@ class Sweeper:
         self._sums = {}
         # Several own blocks in 'sync' must not see each other's new entries.
         self._hiding = schedule == 'sync' and len(self._holding.blocks) > 1
-        self._steps = [[task] for task in self._panels] if exact(schedule) else self._grouped()
         self._at = 0
-
-    def _grouped(self):
-        steps, size = [[]], 0
-        least = _STEP_NONZEROS // (_SPARSE_COST if self._holding.assignment.sparse else 1)
-        for block, panel in self._panels:
-            if size >= least:
-                steps.append([])
-                size = 0
-            steps[-1].append((block, panel))
-            size += self._holding.kernels[block].work[panel] if self._holding.kernels else 0
-        return steps
 
     @property
     def done(self):
@@ -67,14 +52,20 @@ class Sweeper:
         return sum(self._sums.values()) if len(self._sums) == len(self._holding.blocks) else -1.0
 
     def next_step(self):
-        """The (block, panel) pairs to pass over next; None where something must come in first, or all is done."""
+        """The (block, panel) pairs to pass over next; None where something must come in first, or all is done.
+
+        In 'async' that is a whole sweep, since handing work to the pool thread costs 0.1 ms and more.
+        """
         if self.done:
             return None
-        tasks = self._steps[self._at]
-        for block, panel in tasks:
+        tasks = []
+        for block, panel in self._panels[self._at:]:
             if panel == 0 and not self._begin_sweep(block):
-                return None
-        return tasks
+                break
+            tasks.append((block, panel))
+            if exact(self._schedule):
+                break
+        return tasks or None
 
     def _begin_sweep(self, block):
         sweep, read = self.sweeps[block] + 1, self._holding.remote_reads[block]
@@ -97,14 +88,11 @@ class Sweeper:
             self.updates += hi - lo
 
     def finish_step(self, tasks, squares):
-        """Note what a step met and let the neighbours have what changed."""
-        self._at = (self._at + 1) % len(self._steps)
+        """Note what a step met and, in 'sync' and 'ordered', let the neighbours have what changed."""
+        self._at = (self._at + len(tasks)) % len(self._panels)
         self.count(tasks)
         for (block, panel), met in zip(tasks, squares):
             self._squares[block, panel] = met
-            if not exact(self._schedule):
-                for outgoing in self._outgoings.values():
-                    outgoing.send_newest(block, panel, self.sweeps[block] + 1)
             if panel == len(self._holding.panels[block]) - 1:
                 self._finish_sweep(block)
 
@@ -151,7 +139,7 @@ def sweep_all(engine, owner, coro=None):
                 owner.parked(False)
                 owner.waited += engine.now() - began
             else:
-                squares = yield engine.compute(owner.holding.sweep, tasks)
+                squares = yield engine.compute(owner.holding.sweep, tasks, owner.after_panel())
                 owner.computed += engine.now() - began
                 owner.stepped(tasks, squares)
     except Exception as error:      # whatever a kernel raises, the coordinator must hear of it

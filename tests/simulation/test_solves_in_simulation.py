@@ -93,7 +93,6 @@ def test_no_value_that_a_sweep_begins_with_is_older_than_the_bound(bound, monkey
     A = random_dense(400, 3)        # blocks of three panels
     b = right_hand_side(A)
     network = Network(delay=1e-3, jitter=3.0, lost=0.05, reply_lost=0.05, stall=0.2)
-    monkeypatch.setattr('coro_sor.sweeping._STEP_NONZEROS', 1)
     record = solve(Problem(A, b), 5, workers=3, faults=network, max_staleness=bound, panel_nonzeros=400, rtol=1e-6,
                    patience=100.0, lease=300.0, chunk_bytes=4096)
     assert record.status is Status.CONVERGED and len(worst) > 20

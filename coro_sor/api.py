@@ -1,6 +1,8 @@
 """The Python interface: `solve`, and `Cluster` for several solves on the same workers."""
 from __future__ import annotations
 
+import numbers
+
 from .addresses import outward_address, own_address, resolve
 from .coordinator import coordinate
 from .messages import MESSAGES, Cancel
@@ -107,9 +109,10 @@ class Cluster:
     def __init__(self, workers=None, nodes=None, *, secret_file=None, address=None):
         if nodes is not None and workers is not None:
             raise InputError('give either workers (local) or nodes, not both')
-        self._local = None
+        self._local, self._closed = None, False
         if nodes is None:
-            if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            if workers is not None and (isinstance(workers, bool) or not isinstance(workers, numbers.Integral)
+                                        or workers < 1):
                 raise InputError('workers = %r must be a whole number, at least 1' % (workers,))
             self._local = LocalNode(workers, secret=_local_secret())
             self._nodes, own, secret = [('local', self._local.location)], '127.0.0.1', self._local.secret
@@ -119,7 +122,11 @@ class Cluster:
                 next((ip for _, (ip, _) in self._nodes if not ip.startswith('127.')), '127.0.0.1'))
             secret = load_secret(secret_file or default_secret_file())
         register(MESSAGES)
-        self._engine = Engine.start_runtime(own, secret=secret)
+        try:
+            self._engine = Engine.start_runtime(own, secret=secret)
+        except BaseException:       # whatever it is, no worker is left behind
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -129,6 +136,7 @@ class Cluster:
 
     def close(self):
         """End local workers; remote nodes go on. May be called again."""
+        self._closed = True
         if self._local is not None:
             self._local.close()
 
@@ -142,6 +150,8 @@ class Cluster:
 
         Ctrl-C ends it with status CANCELLED and the best x; a second one raises KeyboardInterrupt.
         """
+        if self._closed:
+            raise InputError('this Cluster is closed: make another one')
         task = self._engine.launch(coordinate, problem, options, self._nodes, observe)
         try:
             record = task.wait()
@@ -152,7 +162,7 @@ class Cluster:
 
 
 def parse_nodes(nodes):
-    """[(name, (address, port)), ...] of ``host`` or ``host:port`` texts.
+    """[(name, (address, port)), ...] of ``host`` or ``host:port`` texts, a list or joined by commas.
 
     Raises
     ------
@@ -160,7 +170,7 @@ def parse_nodes(nodes):
         For a name without an address, a bad port, or a node that is named twice.
     """
     parsed, seen = [], {}
-    for text in nodes:
+    for text in nodes.split(',') if isinstance(nodes, str) else nodes:
         host, colon, port = text.strip().partition(':')
         if not host or (colon and not (port.isdecimal() and 0 < int(port) < 65536)):
             raise InputError('node %r is neither host nor host:port' % text)

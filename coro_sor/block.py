@@ -7,6 +7,7 @@ computes the residual of that one x. Resumed, it sweeps on from there. Messages 
 """
 from __future__ import annotations
 
+import math
 import traceback
 import types
 
@@ -212,12 +213,13 @@ class BlockOwner(LoadingOwner):
             freeze = self._freeze
             self._busy = True
             scale, squares = yield self._engine.compute(self.holding.residual)
+            size = (yield self._engine.compute(self.holding.size)) if freeze.sizes else math.nan
             self._busy = False
             if self._freeze is freeze:
                 self._freeze = None
                 own = self.holding.own()
                 self._answer(Looked(self._solve, freeze.request, self.index, freeze.epoch, scale, squares,
-                                    float(abs(own).max()), self._sweeper.updates, digest_vector(own)))
+                                    size, self._sweeper.updates, digest_vector(own)))
 
     def _take_slices(self, message):
         if message.epoch > self._epoch:

@@ -58,21 +58,17 @@ class Outlook:
     ----------
     threshold : float
         max(rtol ||b||, atol).
-    norm_inf : float
-        Largest row sum of |A|.
-    b_largest : float
-        Largest |b_i|.
-    root_n : float
-        Square root of n.
+    row_length : float
+        Mean number of stored entries of a row.
     look_interval : float
         Longest pause in seconds before a look that nothing but time calls for, at first.
     """
 
-    def __init__(self, threshold, norm_inf, b_largest, root_n, look_interval):
+    def __init__(self, threshold, row_length, look_interval):
         self.threshold = threshold
         self.looks = []
         self.best = math.inf
-        self._norm_inf, self._b_largest, self._root_n = norm_inf, b_largest, root_n
+        self._roundings = 10.0 + math.sqrt(row_length)
         self._interval = look_interval
         self._rate = None
         self.ratio = 1.0
@@ -122,7 +118,7 @@ class Outlook:
 
     def passed(self):
         """Whether the last look's x is converged."""
-        return self.looks[-1].residual_norm <= self.threshold
+        return self.looks[-1].residual_norm <= self.threshold < math.inf
 
     def diverging(self):
         """Whether the last look found growth that SOR does not show where it converges."""
@@ -132,20 +128,22 @@ class Outlook:
         """Forget the rate and ratio of a schedule that was given up."""
         self._rate, self.ratio = None, 1.0
 
-    def stagnated(self, x_largest):
-        """Whether rounding keeps the residual above the threshold, and the last look brought no progress.
+    def stuck(self, looks=1):
+        """Whether the last `looks` looks brought no progress, so that rounding may be the reason."""
+        pairs = list(zip(self.looks, self.looks[1:]))[-looks:]
+        return len(pairs) == looks and all(
+            after.residual_norm > 0.9 * before.residual_norm and after.sweeps >= before.sweeps + 2
+            for before, after in pairs)
+
+    def stagnated(self, size):
+        """Whether two looks in a row brought no progress and rounding of the residual itself is as large.
 
         Parameters
         ----------
-        x_largest : float
-            Largest |x_i|.
+        size : float
+            The norm of |A| |x| + |b|; NaN where it was not computed.
         """
-        if len(self.looks) < 3:
-            return False
-        floor = EPS * self._root_n * (self._norm_inf * x_largest + self._b_largest)
-        last, before = self.looks[-1], self.looks[-2]
-        stuck = last.residual_norm > 0.9 * before.residual_norm and last.sweeps >= before.sweeps + 2
-        return stuck and self.looks[-1].residual_norm <= 10 * floor
+        return self.stuck(2) and self.looks[-1].residual_norm <= self._roundings * EPS * size
 
     def sweeps_to_go(self):
         """Sweeps until the next look in 'sync' and 'ordered': a guess from the last rate, growing with caution."""

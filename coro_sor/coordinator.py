@@ -23,10 +23,11 @@ from .record import Record, first_sweep_below, sum_by_sweep
 from .relaxation import nonsymmetric_cap
 from .scan import scan
 from .schedule import exact
-from .solution import Status, Unreachable, WorkerFailed
+from .solution import InputError, Status, Unreachable, WorkerFailed
 
 __all__ = ['Coordinator', 'coordinate']
 
+_SAVING = 1.0       # least seconds between two copies of x
 _TICK = 0.1         # seconds between two looks at the clock
 
 
@@ -78,7 +79,8 @@ class Coordinator(Correspondence):
         self.record = Record(problem, options, engine.now, observe)
         self._schedule, self._capped = options.schedule, True
         self._ending = self._look = None
-        self._looking_took = 0.0
+        self._looking_took = self._saving_took = 0.0
+        self._saved = None
         self._met = {}              # by owner and sweep: a report may come twice
 
     # ---- the phases
@@ -95,6 +97,9 @@ class Coordinator(Correspondence):
         if self.scan.b_norm == 0.0:
             record.finish(Status.CONVERGED, np.zeros(self.problem.n), 0.0)
             return True
+        if record.threshold < np.finfo(float).tiny:
+            raise InputError('the threshold max(rtol ||b||, atol) = %g is too small for float64: scale the system'
+                             % record.threshold)
         record.enter('distribute')
         yield from self._distribute()
         self.loading = False
@@ -141,10 +146,8 @@ class Coordinator(Correspondence):
 
     def _iterate(self):
         """Sweep and look until there is an end; returns its status."""
-        scan, options = self.scan, self.options
-        threshold = self.record.threshold
-        self.outlook = Outlook(threshold, scan.norm_inf, float(np.abs(scan.b).max()), math.sqrt(self.problem.n),
-                               options.look_interval)
+        self.outlook = Outlook(self.record.threshold, self.problem.nonzeros / self.problem.n,
+                               self.options.look_interval)
         self._began = self.engine.now()
         keep = yield from self._verify(restore=False)
         while True:
@@ -160,10 +163,24 @@ class Coordinator(Correspondence):
                 self.outlook.restart()
                 keep = False
                 continue
+            if keep:
+                yield from self._save()
             self._resume(keep)
             self.record.enter('iterate')
             yield from self._watch()
             keep = yield from self._verify(restore=False)
+
+    def _save(self):
+        """Keep a copy of the best x here, for the case that workers are lost; not too often, it crosses the network."""
+        now = self.engine.now()
+        if self._saved is None:
+            self.record.save(self.record.x, self._look)      # where it starts
+        elif now - self._saved >= max(_SAVING, 10 * self._saving_took):
+            self.record.save((yield from self._collect()), self._look)
+            self._saving_took = self.engine.now() - now
+        else:
+            return
+        self._saved = self.engine.now()
 
     def _end_status(self):
         if self._look is None:
@@ -172,7 +189,7 @@ class Coordinator(Correspondence):
             return Status.CONVERGED
         if self._ending is None and self.options.max_sweeps - self._look.sweeps < 1:
             return Status.MAX_SWEEPS
-        if self._ending is None and self.outlook.stagnated(self._x_largest):
+        if self._ending is None and self.outlook.stagnated(self._size):
             return Status.STAGNATED
         return self._ending
 
@@ -187,12 +204,13 @@ class Coordinator(Correspondence):
         self.record.enter('verify')
         began = self.engine.now()
         reported, self._epoch = self._reported(), self._epoch + 1
+        sizes = self.outlook.stuck()
         self.reports.clear()
         met, self._met = self._met, {}
         self.take_back(Resume)
         self.take_back(Freeze)
         for owner in range(len(self.owners)):
-            self.ask(owner, Freeze, self._epoch, self._schedule, restore)
+            self.ask(owner, Freeze, self._epoch, self._schedule, restore, sizes)
         answers = yield from self.answers(self._deadline())
         self._look_ended = self.engine.now()
         self._looking_took = self._look_ended - began
@@ -200,7 +218,7 @@ class Coordinator(Correspondence):
             self.record.note_look(None)
             return False
         self._digests = [answer.digest for answer in answers]
-        self._x_largest = max(answer.x_largest for answer in answers)
+        self._size = math.hypot(*(answer.size for answer in answers))
         self._updates = [answer.updates for answer in answers]
         sweeps = sum(answer.updates for answer in answers) / self.problem.n
         residual = combine([(answer.scale, answer.squares) for answer in answers])
@@ -221,7 +239,8 @@ class Coordinator(Correspondence):
         if sums and 0 < residual <= self.outlook.threshold:
             # What is met in a sweep is the residual before it, about; the last look tells by how much it is off.
             ratio = max(1.0, math.sqrt(sums[max(sums)]) / residual)
-            sweep = first_sweep_below(sums, (ratio * self.outlook.threshold) ** 2)
+            bound = ratio * self.outlook.threshold
+            sweep = first_sweep_below(sums, bound * bound)
             if sweep is not None:
                 self.record.sweeps_needed = self._look.sweeps + sweep
 
@@ -246,7 +265,7 @@ class Coordinator(Correspondence):
                 if min(self.scan.row_ratio, self.scan.column_ratio) < 1 else omega
         for owner, bounds in enumerate(zip(self.scan.bounds[:-1], self.scan.bounds[1:])):
             rows = int(bounds[1] - bounds[0])
-            share = self.outlook.aim() ** 2 * rows / self.problem.n
+            share = self.outlook.aim() * self.outlook.aim() * rows / self.problem.n
             # Counted from the last complete look, so that looks that stalled grant no sweeps anew.
             until = self._updates[owner] + sweeps * rows
             self.order(owner, Resume, self._epoch, omega, self._capped and self.scan.symmetric, until, share, keep)

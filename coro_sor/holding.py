@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from .rows import DenseRows, SparseRows, digest_rows, index_dtype
 
 __all__ = ['Holding', 'digest_vector']
 
+_PIECE = 1 << 20        # entries of A looked at together where a copy is needed
 _SPARSE_COST = 16       # a sparse entry takes about as long as this many dense ones
 
 
@@ -221,6 +223,19 @@ class Holding:
         if not np.isfinite(largest):
             return float('nan'), 0.0
         return largest, float(np.square(r / largest).sum()) if largest else 0.0
+
+
+    def size(self):
+        """Norm of |A| |x| + |b| in own rows: what the residual's terms add up to without cancelling."""
+        x, norms = np.abs(self.x), []
+        step = max(1, _PIECE // max(1, self.rows.nonzeros // len(self.b)))
+        with np.errstate(over='ignore', invalid='ignore'):
+            for lo in range(0, len(self.b), step):
+                rows = self.rows[lo:lo + step]
+                terms = np.abs(rows.values) @ x if isinstance(rows, DenseRows) else \
+                    SparseRows(rows.indptr, rows.indices, np.abs(rows.data), self.n).matvec(x)
+                norms.append(float(np.linalg.norm(terms + np.abs(self.b[lo:lo + step]))))
+        return math.hypot(*norms)
 
 
 def digest_vector(values):

@@ -195,6 +195,8 @@ class Freeze(Request):
     """'async', 'sync' or 'ordered': the epoch's."""
     restore: bool
     """Whether to go back to the x that was kept."""
+    sizes: bool
+    """Whether to compute `Looked.size` too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,8 +209,8 @@ class Looked(Answer):
     """Largest size of an entry of the residual; NaN where one is not finite."""
     squares: float
     """Sum of squares of the residual divided by scale."""
-    x_largest: float
-    """Largest size of an own entry of x."""
+    size: float
+    """Norm of |A| |x| + |b| in own rows, which rounding of the residual is a multiple of; NaN where not asked for."""
     updates: int
     """Row updates so far, in all epochs."""
     digest: str

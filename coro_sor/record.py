@@ -56,7 +56,7 @@ class Record:
         self.history, self.looks, self.owners, self.notes = [], [], [], []
         self.reads, self.rows_came = [], []
         self.blocks = 0
-        self.scan = self.failure = None
+        self.scan = self.failure = self._saved = self.reported = None
         self.sweeps, self.sweeps_needed = 0.0, None
         self.lowered = {}
         self._clock, self._observe = clock, observe
@@ -98,8 +98,6 @@ class Record:
         self.reported = entry
         self._show(now)
 
-    reported = None
-
     def note_look(self, look):
         """A look ended; None where an owner stalled."""
         if look is None:
@@ -121,9 +119,15 @@ class Record:
         self.status, self.x, self.residual_norm = status, x, residual_norm
         self.enter(None)
 
+    def save(self, x, look):
+        """The best x so far, and what a look found of it."""
+        self.x, self._saved = x, look
+
     def fail(self, error):
-        """Workers were lost."""
+        """Workers were lost: what was saved is all that is left."""
         self.status, self.failure = Status.WORKERS_LOST, error
+        if self._saved is not None:
+            self.residual_norm, self.sweeps = self._saved.residual_norm, self._saved.sweeps
         self.enter(None)
 
     def _show(self, now, always=False):

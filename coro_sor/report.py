@@ -29,7 +29,7 @@ def make_report(record):
         ``schema``, ``version``: of this report and of coro_sor. ``status``, ``advice``. ``matrix`` (its file), ``n``, ``nonzeros``,
         ``schedule`` (the one that it ended with), ``omega``, ``rtol``, ``atol``, ``threshold``.
         ``residual_norm``, ``relative_residual``: of the returned x, computed by the owners of the rows; null with
-        ``residual_reason`` where workers are gone or nothing was computed yet. ``error``: 2-norm and largest entry of x - x*, and relative 2-norm,
+        ``residual_reason`` where nothing was computed yet. ``error``: 2-norm and largest entry of x - x*, and relative 2-norm,
         where x* is known. ``sweeps``: row updates / n. ``sweeps_needed``: in sync and ordered, the first sweep whose
         reported residual, put right by the last look, was within the threshold.
         ``history``: [seconds, reported residual norm, lowest, highest sweep] now and then. ``looks``: seconds, sweeps,
@@ -63,7 +63,7 @@ def _residual(record):
     norm = record.residual_norm
     fields = {'residual_norm': norm, 'relative_residual': None}
     if norm is None:
-        fields['residual_reason'] = 'the owners of the rows are gone' if record.failure else 'nothing was computed yet'
+        fields['residual_reason'] = 'nothing was computed yet'
     elif record.scan.b_norm:
         fields['relative_residual'] = norm / record.scan.b_norm
     else:

@@ -134,6 +134,8 @@ class _Tally:
         ratios = [float(((sums - diagonal) / diagonal).max()) for sums in (self._row_sums, self._column_sums)]
         warnings = self._warnings(negative, symmetric, ratios)
         b = self._right_hand_side(negative)
+        if not np.isfinite(_norm(b)):
+            raise InputError('b: its norm overflows; scale the system')
         return Scan(bounds, digests, nonzeros, diagonal, negative, symmetric, *ratios,
                     min(float(self._row_sums.max()), np.finfo(float).max), b, _norm(b), warnings)
 

@@ -90,8 +90,8 @@ class Hand:
         bound = [message for message in self.heard if isinstance(message, Bound)]     # by another link, so perhaps first
         assert bound or isinstance((yield from self.answer(request)), Bound)
 
-    def freeze(self, epoch, values=(0.0, 0.0), schedule='sync', restore=False):
-        request = yield from self.post(Freeze, epoch, schedule, restore)
+    def freeze(self, epoch, values=(0.0, 0.0), schedule='sync', restore=False, sizes=False):
+        request = yield from self.post(Freeze, epoch, schedule, restore, sizes)
         yield from self.slices(epoch, 0, values)
         looked = yield from self.answer(request)
         assert isinstance(looked, Looked) and looked.epoch == epoch
@@ -141,9 +141,10 @@ def test_a_life_from_loading_to_the_end():
         assert isinstance(resumed, Resumed) and (resumed.lowered, resumed.lowest) == (0, 1.0)
         report = yield from hand.wait(lambda message: isinstance(message, Report) and message.waiting)
         assert report.sweeps == (1,) and report.by_sweep[0][0] == 1
-        looked = yield from hand.freeze(2, (0.5, 0.5))
+        looked = yield from hand.freeze(2, (0.5, 0.5), sizes=True)
         x = [0.25, 2.25 / 4]
-        assert looked.updates == 2 and looked.x_largest == x[1]
+        size = np.linalg.norm(np.abs(A[:2]) @ np.array(x + [0.5, 0.5]) + np.abs(B[:2]))
+        assert looked.updates == 2 and looked.size == pytest.approx(size)
         r = B[:2] - A[:2] @ np.array(x + [0.5, 0.5])
         assert combine([(looked.scale, looked.squares)]) == pytest.approx(np.linalg.norm(r))
         values = yield from hand.collect(2)
@@ -178,7 +179,7 @@ def test_every_request_may_be_repeated_and_is_answered_again_without_being_carri
         yield from hand.load()
         yield from hand.bind()
         yield from hand.freeze(1)
-        freeze = Freeze('s', hand.number, 1, 'sync', False)
+        freeze = Freeze('s', hand.number, 1, 'sync', False, False)
         again = yield from _repeated(hand, freeze)
         assert isinstance(again, Looked)
         yield from hand.resume(1, 2)
@@ -217,7 +218,7 @@ def test_rows_that_come_twice_are_taken_once():
     drive(script)
 
 
-@pytest.mark.parametrize('kind, content', [(Freeze, (1, 'sync', False)), (Freeze, (2, 'sync', False)),
+@pytest.mark.parametrize('kind, content', [(Freeze, (1, 'sync', False, False)), (Freeze, (2, 'sync', False, False)),
                                            (Resume, (1, 1.0, False, 9, 0.0, False)), (Collect, (1, 0, 2))],
                          ids=['an older freeze', 'the same freeze by another number', 'resume', 'collect'])
 def test_requests_of_an_older_epoch_are_dropped(kind, content):
@@ -238,7 +239,7 @@ def test_slices_of_an_older_epoch_are_dropped():
         yield from hand.load()
         yield from hand.bind()
         yield from hand.freeze(1)
-        freeze = yield from hand.post(Freeze, 2, 'sync', False)
+        freeze = yield from hand.post(Freeze, 2, 'sync', False, False)
         yield from hand.slices(1, 0, (9.0, 9.0))
         assert (yield from hand.answer(freeze, 1.0)) is None       # still incomplete
         yield from hand.slices(2, 0, (1.0, 1.0))
@@ -255,7 +256,7 @@ def test_slices_of_a_newer_epoch_are_kept_until_it_begins():
         yield from hand.freeze(1)
         yield from hand.slices(2, 0, (1.0, 1.0))
         yield from hand.slices(1, 0, (7.0, 7.0))
-        looked = yield from hand.ask(Freeze, 2, 'sync', False)
+        looked = yield from hand.ask(Freeze, 2, 'sync', False, False)
         assert combine([(looked.scale, looked.squares)]) == pytest.approx(np.linalg.norm(B[:2] - A[:2, 2:].sum(axis=1)))
 
     drive(script)
@@ -268,7 +269,7 @@ def test_a_resume_that_overtakes_its_freeze_or_its_look_is_dropped_and_may_be_re
         yield from hand.freeze(1)
         resume = yield from hand.post(Resume, 2, 1.0, False, 2, 0.0, False)
         assert (yield from hand.answer(resume, 1.0)) is None
-        yield from hand.post(Freeze, 2, 'sync', False)
+        yield from hand.post(Freeze, 2, 'sync', False, False)
         assert (yield from _repeated(hand, Resume('s', hand.number + 1, 2, 1.0, False, 2, 0.0, False))) is None
         yield from hand.slices(2, 0)
         yield from hand.wait(lambda message: isinstance(message, Looked))
@@ -283,7 +284,7 @@ def test_in_async_a_frozen_owner_may_go_on_without_its_neighbours_slices():
         yield from hand.load()
         yield from hand.bind()
         yield from hand.freeze(1, schedule='async')
-        yield from hand.post(Freeze, 2, 'async', False)
+        yield from hand.post(Freeze, 2, 'async', False, False)
         assert isinstance((yield from hand.resume(2, 6)), Resumed)
         report = yield from hand.wait(lambda message: isinstance(message, Report) and message.waiting)
         assert report.epoch == 2 and report.sweeps == (3,)
@@ -352,7 +353,7 @@ def reach(hand, state):
 
 
 REQUESTS = {Rows: (0, (A[:2],)), ReadRows: ('nowhere.npy',), Vectors: (0, B[:2], B[:2]), Prepare: (), Bind: ({}, ()),
-            Freeze: (9, 'async', False), Resume: (1, 1.0, False, 9, 0.0, False), Collect: (1, 0, 2), Stop: ()}
+            Freeze: (9, 'async', False, False), Resume: (1, 1.0, False, 9, 0.0, False), Collect: (1, 0, 2), Stop: ()}
 DROPPED = {('LOADING', Resume), ('LOADING', Collect), ('SWEEPING', Resume), ('SWEEPING', Collect)}
 
 

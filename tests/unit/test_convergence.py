@@ -13,9 +13,9 @@ def part(values):
     return largest, float(np.square(values / largest).sum()) if largest else 0.0
 
 
-def outlook(*norms, threshold=1.0, sweeps=10.0, norm_inf=1.0, interval=1.0):
+def outlook(*norms, threshold=1.0, sweeps=10.0, interval=1.0):
     """An Outlook whose looks found these norms, `sweeps` apart."""
-    made = Outlook(threshold, norm_inf, 1.0, 10.0, interval)
+    made = Outlook(threshold, 100.0, interval)
     for number, norm in enumerate(norms):
         made.add(Look(float(number), number * sweeps, norm, None))
     return made
@@ -121,21 +121,30 @@ def test_a_start_close_to_the_solution_may_still_grow():
     assert not outlook(1e-9, 100.0, threshold=1.0).diverging()
 
 
-FLOOR = EPS * 10.0 * (1.0 * 1.0 + 1.0)
+FLOOR = 20.0 * EPS      # rows of 100 entries, and |A| |x| + |b| of norm 1
 
 
 def test_no_progress_at_the_level_of_rounding_is_stagnation():
-    assert outlook(1.0, 5 * FLOOR, 5 * FLOOR, threshold=1e-30).stagnated(1.0)
+    assert outlook(1.0, 0.5 * FLOOR, 0.5 * FLOOR, 0.5 * FLOOR, threshold=1e-30).stagnated(1.0)
 
 
-@pytest.mark.parametrize('norms', [(5 * FLOOR, 5 * FLOOR), (1.0, 5 * FLOOR, 2 * FLOOR), (1.0, 50 * FLOOR, 50 * FLOOR)],
+def test_without_the_size_of_the_terms_nothing_is_called_stagnation():
+    assert not outlook(1.0, 0.5 * FLOOR, 0.5 * FLOOR, 0.5 * FLOOR, threshold=1e-30).stagnated(math.nan)
+
+
+def test_a_threshold_that_is_not_finite_is_never_passed():
+    assert not outlook(math.inf, threshold=math.inf).passed() and not outlook(1.0, threshold=math.inf).passed()
+
+
+@pytest.mark.parametrize('norms', [(0.5 * FLOOR, 0.5 * FLOOR), (1.0, 0.5 * FLOOR, 0.2 * FLOOR, 0.2 * FLOOR),
+                                   (1.0, 5 * FLOOR, 5 * FLOOR, 5 * FLOOR)],
                          ids=['two looks only', 'progress', 'far above rounding'])
 def test_anything_else_is_no_stagnation(norms):
     assert not outlook(*norms, threshold=1e-30).stagnated(1.0)
 
 
 def test_looks_without_sweeps_between_them_say_nothing_of_progress():
-    assert not outlook(1.0, 5 * FLOOR, 5 * FLOOR, threshold=1e-30, sweeps=1.0).stagnated(1.0)
+    assert not outlook(1.0, *[0.5 * FLOOR] * 3, threshold=1e-30, sweeps=1.0).stagnated(1.0)
 
 
 def test_sweeps_to_go_are_few_at_first_and_then_follow_the_rate():

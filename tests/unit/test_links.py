@@ -72,7 +72,7 @@ def test_an_answered_request_is_not_repeated_and_its_second_answer_is_known_as_o
 
 def test_requests_of_a_class_can_be_taken_back():
     def act(link):
-        link.ask(Freeze('s', 1, 1, 'sync', False))
+        link.ask(Freeze('s', 1, 1, 'sync', False, False))
         link.ask(Prepare('s', 2))
         link.forget(Freeze)
 

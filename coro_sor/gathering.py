@@ -58,7 +58,8 @@ def ask_directory(engine, node, number, client, timeout, lease):
         node.directory = yield engine.start(node.location, 'directory', (client, number, lease), timeout)
     except Unreachable as error:
         raise Unreachable('node %s cannot be used, after %.1f s: %s; does start_workers.sh run there, at the '
-                          'address that it printed and with the same secret?' % (node.name, engine.now() - began, error)) from error
+                          'address that it printed and with the same secret?'
+                          % (node.name, engine.now() - began, error)) from error
     return True
 
 

@@ -100,7 +100,8 @@ class Options:
         _check_least('seed', self.seed, 0)
         for name in ('report_interval', 'patience', 'lease', 'connect_timeout', 'retry', 'look_interval',
                      'delivery_timeout', 'stop_timeout'):
-            _check(0 < getattr(self, name) < math.inf, name, getattr(self, name), 'must be a positive number of seconds')
+            value = getattr(self, name)
+            _check(0 < value < math.inf, name, value, 'must be a positive number of seconds')
 
     def _make_plain(self):
         """Numbers of any kind, NumPy's too, become int and float, which messages can hold."""

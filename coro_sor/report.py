@@ -26,35 +26,36 @@ def make_report(record):
     Returns
     -------
     dict
-        ``schema``, ``version``: of this report and of coro_sor. ``status``, ``advice``. ``matrix`` (its file), ``n``, ``nonzeros``,
-        ``schedule`` (the one that it ended with), ``omega``, ``rtol``, ``atol``, ``threshold``.
+        ``schema``, ``version``: of this report and of coro_sor. ``status``, ``advice``. ``matrix`` (its file), ``n``,
+        ``nonzeros``, ``schedule`` (the one that it ended with), ``omega``, ``rtol``, ``atol``, ``threshold``.
         ``residual_norm``, ``relative_residual``: of the returned x, computed by the owners of the rows; null with
-        ``residual_reason`` where nothing was computed yet. ``error``: 2-norm and largest entry of x - x*, and relative 2-norm,
-        where x* is known. ``sweeps``: row updates / n. ``sweeps_needed``: in sync and ordered, the first sweep whose
-        reported residual, put right by the last look, was within the threshold.
-        ``history``: [seconds, reported residual norm, lowest, highest sweep] now and then. ``looks``: seconds, sweeps,
-        reported and true residual norm of each look, and what it found. ``seconds``: by phase, load (check A, find the
-        workers), distribute, iterate, verify, collect. ``blocks``: number of blocks. ``rows_lowered``,
-        ``lowest_omega``: rows whose omega was lowered at block boundaries. ``warnings``, ``notes``: lines of text.
-        ``failure``: text and traceback of a lost or failed worker, else null.
-        ``workers``: one entry an owner, with ``node``, ``address``, ``pid``, ``blocks``, ``rows``, ``nonzeros``,
-        ``rows_came`` (file: read by the worker itself; messages), ``halo_entries`` (entries of x read from others),
-        ``sweeps``, ``seconds_computing``, ``seconds_waiting``, ``messages_sent``, ``messages_received``,
-        ``bytes_sent``, ``bytes_received`` (of slices), ``slices_sent``, ``slices_applied`` (parts that went into x),
-        ``slices_superseded`` (replaced by newer ones before they were sent), ``mean_staleness``,
-        ``largest_staleness`` (sweeps), ``peak_memory`` (bytes).
+        ``residual_reason`` where nothing was computed yet. ``error``: 2-norm and largest entry of x - x*, and relative
+        2-norm, where x* is known. ``sweeps``: row updates / n. ``sweeps_needed``: in sync and ordered, the first sweep
+        whose reported residual, put right by the last look, was within the threshold. ``history``: [seconds, reported
+        residual norm, lowest, highest sweep] now and then. ``looks``: seconds, sweeps, reported and true residual norm
+        of each look, and what it found. ``seconds``: by phase, load (check A, find the workers), distribute, iterate,
+        verify, collect. ``blocks``: number of blocks. ``rows_lowered``, ``lowest_omega``: rows whose omega was lowered
+        at block boundaries. ``warnings``, ``notes``: lines of text. ``failure``: text and traceback of a lost or
+        failed worker, else null. ``workers``: one entry an owner, with ``node``, ``address``, ``pid``, ``blocks``,
+        ``rows``, ``nonzeros``, ``rows_came`` (file: read by the worker itself; messages), ``halo_entries`` (entries of
+        x read from others), ``sweeps``, ``seconds_computing``, ``seconds_waiting``, ``messages_sent``,
+        ``messages_received``, ``bytes_sent``, ``bytes_received`` (of slices), ``slices_sent``, ``slices_applied``
+        (parts that went into x), ``slices_superseded`` (replaced by newer ones before they were sent),
+        ``mean_staleness``, ``largest_staleness`` (sweeps), ``peak_memory`` (bytes).
     """
     options, scan = record.options, record.scan
     report = {
         'schema': SCHEMA, 'version': __version__, 'status': str(record.status), 'advice': record.status.advice,
-        'matrix': record.problem.name, 'n': record.problem.n, 'nonzeros': record.problem.nonzeros, 'schedule': record.schedule,
+        'matrix': record.problem.name, 'n': record.problem.n,
+        'nonzeros': record.problem.nonzeros, 'schedule': record.schedule,
         'omega': options.omega, 'rtol': options.rtol, 'atol': options.atol, 'threshold': record.threshold,
         **_residual(record), 'error': _error(record), 'sweeps': record.sweeps, 'sweeps_needed': record.sweeps_needed,
         'history': [list(entry) for entry in record.history], 'looks': record.looks, 'seconds': record.seconds,
         'blocks': record.blocks,
         'rows_lowered': sum(lowered for lowered, _ in record.lowered.values()),
         'lowest_omega': min((lowest for _, lowest in record.lowered.values()), default=options.omega),
-        'warnings': list(scan.warnings if scan else record.problem.warnings), 'notes': list(record.notes), 'failure': _failure(record.failure),
+        'warnings': list(scan.warnings if scan else record.problem.warnings),
+        'notes': list(record.notes), 'failure': _failure(record.failure),
         'workers': [dict(owner) for owner in record.owners]}
     return _plain(report)
 

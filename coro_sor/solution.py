@@ -45,8 +45,8 @@ class Status(enum.Enum):
     STAGNATED = ('stagnated', 'Rounding allows no smaller residual; ask for a larger rtol.')
     DIVERGED = ('diverged', 'The residual grew even with SOR on one machine: A is probably neither positive definite '
                             'nor diagonally dominant.')
-    WORKERS_LOST = ('workers_lost', 'A worker was lost or failed; x is the best that had come back by then, at least where '
-                    'it started.')
+    WORKERS_LOST = ('workers_lost', 'A worker was lost or failed; x is the best that had come back by then, '
+                                    'at least where it started.')
 
     def __init__(self, label, advice):
         self.label = label

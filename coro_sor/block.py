@@ -18,7 +18,7 @@ from .loading_owner import LoadingOwner
 from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, ReadRows, Resume,
                        Resumed, Rows, Slices, Stop, Stopped, Subscribe, Subscribed, Values, Vectors)
 from .neighbours import Neighbours
-from .reporting import Reporter, owner_statistics
+from .reporting import Reporter, beat_all, owner_statistics
 from .schedule import exact
 from .sweeping import Sweeper, sweep_all
 
@@ -79,6 +79,7 @@ class BlockOwner(LoadingOwner):
         self._heard = engine.now()
         self._parked = self._paused = False
         self._busy = False
+        self._bounded = self._settings['max_staleness'] is not None     # then neighbours wait for slices: lose none
         self.alive = True
         self.computed = self.waited = 0.0
         self._received = 0
@@ -87,7 +88,7 @@ class BlockOwner(LoadingOwner):
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
         self._coordinator = self._link(coordinator, self._reporter.produce)
-        self._beating = engine.spawn(_beat, self)
+        self._beating = engine.spawn(beat_all, self)
 
     def _link(self, reference, produce):
         return Link(self._engine, reference, self._settings['retry'], self._settings['delivery_timeout'], produce)
@@ -274,16 +275,12 @@ class BlockOwner(LoadingOwner):
         if exact(self._schedule):
             return None
         epoch, sweeps = self._epoch, self._sweeper.sweeps
-        pass_on = self._neighbours.passer(fleeting=not self._bounded())
+        pass_on = self._neighbours.passer(fleeting=not self._bounded)
 
         def after(block, panel):
             pass_on(block, panel, sweeps[block] + 1)
             return self._state == 'SWEEPING' and self._epoch == epoch and not self._paused
         return after
-
-    def _bounded(self):
-        """Whether a neighbour may wait for a slice: then it must not be lost."""
-        return self._settings['max_staleness'] is not None
 
     def stepped(self, tasks, squares):
         """A step is done: report and, in 'sync' and 'ordered', send what changed."""
@@ -292,7 +289,7 @@ class BlockOwner(LoadingOwner):
             self._sweeper.count(tasks)      # of an epoch that is over
             return
         self._sweeper.finish_step(tasks, squares)
-        if exact(self._schedule) or self._bounded():
+        if exact(self._schedule) or self._bounded:
             self._neighbours.wake()
         whole = self._sweeper.whole_sweep()
         if whole:
@@ -350,9 +347,3 @@ _HANDLERS = {
     Prepare: BlockOwner.prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
     Collect: BlockOwner._collect, Stop: BlockOwner._stop,
 }
-
-
-def _beat(engine, owner, coro=None):
-    while owner.alive:
-        yield coro.receive(timeout=owner.beat(), alarm_value=None)
-    return True

@@ -1,7 +1,7 @@
-"""Relaxation factors that are safe at the boundaries of blocks, and the energy that tells whether they are."""
+"""Relaxation factors that are safe at the boundaries of blocks."""
 import numpy as np
 
-__all__ = ['boundary_coupling', 'capped_omega', 'energy', 'nonsymmetric_cap']
+__all__ = ['boundary_coupling', 'capped_omega', 'nonsymmetric_cap']
 
 _CHUNK = 1 << 20  # entries of A looked at together, so that no temporary grows with the rows
 
@@ -104,20 +104,3 @@ def nonsymmetric_cap(omega, row_ratio, column_ratio):
     float
     """
     return min(omega, 2.0 / (1.0 + min(row_ratio, column_ratio)))
-
-
-def energy(x, b, r):
-    """A block's part of f(x) = x'A x / 2 - b'x for symmetric A, which SOR never raises: -x'(b + r) / 2.
-
-    Parameters
-    ----------
-    x, b, r : (m,) arrays
-        The block's entries of x, of the right-hand side and of the residual b - A x.
-
-    Returns
-    -------
-    float
-        The sum over all blocks is f(x); not finite where the iteration overflowed.
-    """
-    with np.errstate(over='ignore', invalid='ignore'):
-        return -0.5 * float(np.dot(x, b + r))

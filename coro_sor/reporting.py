@@ -5,7 +5,7 @@ import math
 
 from .messages import Report
 
-__all__ = ['Reporter', 'owner_statistics', 'peak_bytes']
+__all__ = ['Reporter', 'beat_all', 'owner_statistics', 'peak_bytes']
 
 _SWEEPS_A_REPORT = 10_000
 _SOON = 0.05        # of the interval: least pause between two reports near the end
@@ -102,6 +102,13 @@ def peak_bytes():
     except OSError:
         pass
     return None
+
+
+def beat_all(engine, owner, coro=None):
+    """Actor: the heartbeat of an owner as long as it lives; a message ends a pause early."""
+    while owner.alive:
+        yield coro.receive(timeout=owner.beat(), alarm_value=None)
+    return True
 
 
 def owner_statistics(holding, link, received, computed, waited, parts):

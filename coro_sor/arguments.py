@@ -6,7 +6,7 @@ import dataclasses
 import sys
 
 from . import __version__
-from .options import NODE_PORT, SCHEDULES, Options
+from .options import CHOICES, NODE_PORT, Options
 
 __all__ = ['EXAMPLES', 'make_parser', 'parse', 'solver_options']
 
@@ -16,6 +16,8 @@ examples:
     coro-sor --matrix A.mtx --rhs b.mtx --output x.npy --report report.json
   try a matrix that has no right-hand side: b = A x* with x* = 1, 2, ..., n
     coro-sor --matrix A.mtx --known-solution index --omega 1.8
+  a well-known system that needs no file
+    coro-sor --problem poisson2d:100 --omega 1.94
   several machines, after scripts/start_workers.sh on each with the same secret
     coro-sor --matrix A.npy --rhs b.npy --nodes host1,host2:51400 --output x.npy
   as many sweeps as SOR on one machine needs, on 4 workers
@@ -35,13 +37,21 @@ _SOLVER = (
     ('omega', 'F', 'relaxation factor, greater than 0 and less than 2'),
     ('rtol', 'F', 'converged when ||b - A x|| <= max(rtol ||b||, atol)'),
     ('atol', 'F', 'see --rtol'),
-    ('schedule', '|'.join(SCHEDULES), 'which values of the other blocks a block computes with: whatever is there, '
-                                      'those of the last sweep, or those that SOR on one machine would use'),
+    ('schedule', None, 'which values of the other blocks a block computes with: whatever is there, those of the last '
+                       'sweep, or those that SOR on one machine would use; auto chooses by A and the workers'),
+    ('order', None, 'order of updates: the same in every sweep, forward and back in turn, or a new random one every '
+                    'sweep; auto tries'),
     ('max_staleness', 'S', 'with async: largest number of sweeps by which such values may be older (default: any)'),
     ('max_sweeps', 'N', 'end after so many sweeps (row updates / n)'),
     ('time_limit', 'SECONDS', 'end after iterating so long (default: no limit)'),
-    ('blocks', 'N', 'blocks of rows (default: one a worker)'),
-    ('seed', 'N', 'of what is drawn at random, the vectors that test A for symmetry'),
+    ('blocks', 'N', 'blocks of rows (default: by the size of A; with sync one a worker)'),
+    ('renumber', None, 'whether a sparse A is renumbered by reverse Cuthill-McKee; auto: where ordered would be serial '
+                       'else. x is returned in the order of A'),
+    ('exchange', None, 'how workers of one machine exchange x; auto shares memory where it can'),
+    ('exchange_every', 'ROWS', 'rows that a worker updates between two exchanges (default: by what one costs)'),
+    ('storage', None, 'how workers hold A; float32 takes half the memory, and the answer is that of A all the same'),
+    ('seed', 'N', 'of what is drawn at random: the order shuffled, and the vectors that test A for symmetry'),
+    ('plain_omega', None, 'use omega as it is in every row, and let the run diverge if it does'),
 )
 
 _ADVANCED = (
@@ -67,7 +77,8 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser():
     """The parser; what the user leaves to `Options` or `Cluster` is absent or None in its namespace."""
-    parser = _Parser(prog='coro-sor', usage='%(prog)s --matrix FILE (--rhs FILE | --known-solution X) [options]',
+    parser = _Parser(prog='coro-sor', usage='%(prog)s (--matrix FILE | --problem SPEC) '
+                                            '[--rhs FILE | --known-solution X] [options]',
                      description='Solve A x = b by successive over-relaxation on many processes or machines.\n'
                                  'A is symmetric positive definite or diagonally dominant, dense or sparse.',
                      epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
@@ -82,7 +93,8 @@ def make_parser():
     for name, metavar, text in _ADVANCED:
         _add_field(advanced, name, metavar, text)
     advanced.add_argument('--no-local-files', dest='local_files', action='store_false', default=argparse.SUPPRESS,
-                          help='send every row by message, even to workers that see the same file')
+                          help='send every row by message, even to workers that see the same file or can make '
+                               'their rows')
     return parser
 
 
@@ -96,8 +108,10 @@ def parse(arguments=None):
     parser = make_parser()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments:
-        parser.error('nothing to solve: name a file with --matrix')
+        parser.error('nothing to solve: name a file with --matrix, or a well-known system with --problem')
     chosen = parser.parse_args(arguments)
+    if chosen.matrix is not None and chosen.rhs is None and chosen.known_solution is None:
+        parser.error('--matrix needs a right-hand side: --rhs or --known-solution')
     for name in ('secret_file', 'address'):
         if getattr(chosen, name) is not None and chosen.nodes is None:
             parser.error('--%s goes with --nodes' % name.replace('_', '-'))
@@ -116,9 +130,14 @@ def solver_options(chosen):
 
 
 def _add_system(group):
-    group.add_argument('--matrix', metavar='FILE', required=True,
+    from .problems import EXAMPLE_PROBLEMS      # here, because NumPy must not be imported with this module
+    which = group.add_mutually_exclusive_group(required=True)
+    which.add_argument('--matrix', metavar='FILE',
                        help='A: .npy, .npz, .mtx, .mtx.gz, or text with a first line "n n nonzeros"')
-    right = group.add_mutually_exclusive_group(required=True)
+    which.add_argument('--problem', metavar='SPEC',
+                       help='instead of a file, a well-known system with a right-hand side of its own, of which each '
+                            'worker makes its own rows: %s' % ', '.join(EXAMPLE_PROBLEMS))
+    right = group.add_mutually_exclusive_group()
     right.add_argument('--rhs', metavar='FILE', help='b: .npy, .mtx, .mtx.gz, or text with one number a line')
     right.add_argument('--known-solution', metavar='FILE|index|ones',
                        help='instead of b: b = A x*, and the error against x* is reported; index: x* = 1, 2, ..., n')
@@ -151,8 +170,11 @@ def _add_results(group):
 def _add_field(group, name, metavar, text):
     """An option that is a field of `Options`: its type and default are the field's."""
     field = next(field for field in dataclasses.fields(Options) if field.name == name)
+    if field.type == 'bool':
+        group.add_argument('--' + name.replace('_', '-'), action='store_true', default=argparse.SUPPRESS, help=text)
+        return
     kind = float if 'float' in field.type else int if 'int' in field.type else str
     if field.default is not None:
         text += ' (default: %s)' % (field.default if kind is str else '%.10g' % field.default)
-    group.add_argument('--' + name.replace('_', '-'), metavar=metavar, type=kind, default=argparse.SUPPRESS,
-                       choices=SCHEDULES if name == 'schedule' else None, help=text)
+    group.add_argument('--' + name.replace('_', '-'), metavar=metavar or '|'.join(CHOICES[name]), type=kind,
+                       default=argparse.SUPPRESS, choices=CHOICES.get(name), help=text)

@@ -11,23 +11,24 @@ import math
 import traceback
 import types
 
-from .exchange import Early
-from .holding import digest_vector
+from .incoming import Early
 from .links import Link
-from .loading_owner import LoadingOwner
-from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Message, Prepare, ReadRows, Resume,
-                       Resumed, Rows, Slices, Stop, Stopped, Subscribe, Subscribed, Values, Vectors)
+from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, MakeRows, Message, Prepare, ReadRows,
+                       Resume, Resumed, Rows, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values, Vectors)
 from .neighbours import Neighbours
+from .order import Order
 from .reporting import Reporter, beat_all, owner_statistics
 from .schedule import exact
 from .sweeping import Sweeper, sweep_all
+from .sweeping_owner import PARKED, SweepingOwner
 
 __all__ = ['BlockOwner', 'block_owner']
 
 _TRANSITIONS = {
-    ('LOADING', Rows): 'LOADING', ('LOADING', ReadRows): 'LOADING', ('LOADING', Vectors): 'LOADING',
+    ('LOADING', Rows): 'LOADING', ('LOADING', ReadRows): 'LOADING', ('LOADING', MakeRows): 'LOADING',
+    ('LOADING', Vectors): 'LOADING',
     ('LOADING', Prepare): 'LOADING', ('LOADING', Bind): 'FROZEN',
-    ('FROZEN', Freeze): 'FROZEN', ('FROZEN', Resume): 'SWEEPING', ('FROZEN', Collect): 'FROZEN',
+    ('FROZEN', Vectors): 'FROZEN', ('FROZEN', Freeze): 'FROZEN', ('FROZEN', Resume): 'SWEEPING', ('FROZEN', Collect): 'FROZEN',
     ('SWEEPING', Freeze): 'FROZEN',
     ('LOADING', Stop): 'STOPPED', ('FROZEN', Stop): 'STOPPED', ('SWEEPING', Stop): 'STOPPED',
 }
@@ -64,7 +65,7 @@ def block_owner(engine, solve, coordinator, assignment, coro=None):
     return True
 
 
-class BlockOwner(LoadingOwner):
+class BlockOwner(SweepingOwner):
     """State of one owner; the actor's coroutines share it, all in one thread."""
 
     def __init__(self, engine, solve, coordinator, assignment, coro):
@@ -81,9 +82,9 @@ class BlockOwner(LoadingOwner):
         self._busy = False
         self._bounded = self._settings['max_staleness'] is not None     # then neighbours wait for slices: lose none
         self.alive = True
-        self.computed = self.waited = 0.0
+        self.computed = self.waited = self.exchanged = 0.0
         self._received = 0
-        self._neighbours = Neighbours(engine, solve, self.holding, self._link, self._settings)
+        self._neighbours = None
         self._sweeper = self._sweeping = None
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
@@ -103,7 +104,7 @@ class BlockOwner(LoadingOwner):
                 raise message
             if message is _EXPIRED:
                 return False
-            if message is _PARKED:
+            if message is PARKED:
                 yield from self._look_if_complete()
             elif isinstance(message, Message) and message.solve == self._solve:
                 self._received += 1
@@ -111,19 +112,16 @@ class BlockOwner(LoadingOwner):
         return True
 
     def _take(self, message):
-        if isinstance(message, Slices):
+        if isinstance(message, (Slices, Shown)):
             yield from self._take_slices(message)
-        elif isinstance(message, Subscribe):
-            self._neighbours.take_subscription(message)
-            self._finish_binding()
-        elif isinstance(message, Subscribed):
-            self._neighbours.take_agreement(message)
+        elif isinstance(message, (Subscribe, Subscribed, Share, Taken)):
+            self._neighbours.take(message)
             self._finish_binding()
         else:
             self._heard = self._engine.now()
             if self._paused:
                 self._paused = False
-                self._wake_sweeper()
+                self.wake_sweeper()
             if not isinstance(message, Heartbeat):
                 yield from self._obey(message)
 
@@ -169,9 +167,15 @@ class BlockOwner(LoadingOwner):
 
     # ---- neighbours
 
+    def _prepare(self, request, before):
+        answer = yield from self.prepare(request, before)
+        self._neighbours = Neighbours(self._engine, self._solve, self.holding, self._incoming, self._link,
+                                      self._settings)
+        return answer
+
     def _bind(self, request, before):
         self._freeze = request      # nothing else is looked at before all subscriptions are in place
-        yield from self._neighbours.meet(self._coro, request.peers, request.readers, self._reads)
+        yield from self._neighbours.meet(self._coro, request.peers, self._reads)
         self._sweeper = Sweeper(self.holding, self._incoming, self._neighbours.outgoings,
                                 self._settings['max_staleness'])
         self._sweeping = self._engine.spawn(sweep_all, self)
@@ -181,7 +185,7 @@ class BlockOwner(LoadingOwner):
     def _finish_binding(self):
         if isinstance(self._freeze, Bind) and self._sweeper is not None and self._neighbours.settled:
             bind, self._freeze = self._freeze, None
-            self._watched = [block for block, owner in enumerate(self._owners) if owner in bind.readers]
+            self._watched = [block for block, owner in enumerate(self._owners) if owner in bind.peers]
             self._answer(Bound(self._solve, bind.request, self.index))
 
     # ---- freezing and looking
@@ -191,12 +195,10 @@ class BlockOwner(LoadingOwner):
         self._forgotten = request.request
         self._answers = {request.request: None}
         self._schedule = request.schedule
-        self._incoming.begin(request.schedule, self._watched if exact(request.schedule) else ())
+        self._incoming.begin(request.schedule, self._watched if exact(request.schedule) else (), request.epoch)
         self._frozen = False
         self._reporter.begin(request.epoch, -1.0)
         self._neighbours.begin(request.epoch)
-        for message in self._early.take(request.epoch):
-            self._incoming.take(message)
         yield from self._look_if_complete()
         return None
 
@@ -210,114 +212,67 @@ class BlockOwner(LoadingOwner):
             if self._freeze.restore:
                 self.holding.restore()
             self._neighbours.send_frozen()
+            for message in self._early.take(self._epoch):
+                self._take_values(message)
         if self._incoming.complete():
             freeze = self._freeze
             self._busy = True
-            scale, squares = yield self._engine.compute(self.holding.residual)
+            scale, squares, energy = yield self._engine.compute(self.holding.residual)
             size = (yield self._engine.compute(self.holding.size)) if freeze.sizes else math.nan
             self._busy = False
             if self._freeze is freeze:
                 self._freeze = None
-                own = self.holding.own()
-                self._answer(Looked(self._solve, freeze.request, self.index, freeze.epoch, scale, squares,
-                                    size, self._sweeper.updates, digest_vector(own)))
+                self._answer(Looked(self._solve, freeze.request, self.index, freeze.epoch, scale, squares, energy,
+                                    size, self._sweeper.updates, self.holding.digest()))
 
     def _take_slices(self, message):
-        if message.epoch > self._epoch:
+        # Until it is parked, the pool thread may still write values of the older epoch into the same places of x.
+        if message.epoch > self._epoch or message.epoch == self._epoch and not self._frozen:
             self._early.keep(message)
         elif message.epoch == self._epoch and self._epoch:
-            self._incoming.take(message)
+            self._take_values(message)
             if self._freeze is not None:
                 yield from self._look_if_complete()
             else:
-                self._wake_sweeper()
+                self.wake_sweeper()
+
+    def _take_values(self, message):
+        if isinstance(message, Shown):
+            self._incoming.take_shown(message.owner)
+        else:
+            self._incoming.take(message)
 
     def _resume(self, request, before):
         self._freeze = None
         if request.keep:
             self.holding.keep()
+        self.holding.order = Order(request.order, self._settings['seed'], self.holding.assignment.sequence)
         lowered, lowest = yield self._engine.compute(self.holding.relax, self._schedule, request.omega, request.capped)
         rows = self.holding.stop - self.holding.start
-        self._sweeper.begin(self._schedule, (request.until - self._sweeper.updates) // rows)
+        self._sweeper.begin(self._schedule, (request.until - self._sweeper.updates) // rows,
+                            request.turn)
         self._reporter.begin(self._epoch, request.share)
         if self._sweeper.done:
-            self._note_progress()
-        self._wake_sweeper()
+            self.note_progress()
+        self.wake_sweeper()
         return Resumed(self._solve, request.request, self.index, lowered, lowest)
 
     def _collect(self, request, before):
         lo, hi = request.start, request.stop
         if not self.holding.start <= lo < hi <= self.holding.stop:
             raise ValueError('owner %d was asked for rows %d to %d' % (self.index, lo, hi))
-        return Values(self._solve, request.request, self.index, self._epoch, lo, self.holding.x[lo:hi].copy())
+        return Values(self._solve, request.request, self.index, self._epoch, lo, self.holding.entries(lo, hi))
 
     def _stop(self, request, before):
         while not self._parked and before == 'SWEEPING':
             yield self._coro.sleep(0.001)       # the pool thread still writes
         stopped = Stopped(self._solve, request.request, self.index, owner_statistics(
-            self.holding, self._coordinator, self._received, self.computed, self.waited,
+            self.holding, self._coordinator, self._received, (self.computed, self.waited, self.exchanged),
             (self._neighbours, self._incoming, self._sweeper)))
         for _ in range(3):
             if (yield self._coordinator.reference.deliver(stopped, timeout=self._settings['patience'])) == 1:
                 break
         return None
-
-    # ---- the sweeper's side
-
-    def next_step(self):
-        """What to pass over next; None where nothing may be written."""
-        if self._state != 'SWEEPING' or self._paused or self._busy:
-            return None
-        return self._sweeper.next_step()
-
-    def after_panel(self):
-        """What the pool thread calls after each panel, and whether it may go on then; None in 'sync' and 'ordered'."""
-        if exact(self._schedule):
-            return None
-        epoch, sweeps = self._epoch, self._sweeper.sweeps
-        pass_on = self._neighbours.passer(fleeting=not self._bounded)
-
-        def after(block, panel):
-            pass_on(block, panel, sweeps[block] + 1)
-            return self._state == 'SWEEPING' and self._epoch == epoch and not self._paused
-        return after
-
-    def stepped(self, tasks, squares):
-        """A step is done: report and, in 'sync' and 'ordered', send what changed."""
-        tasks = tasks[:len(squares)]
-        if self._state != 'SWEEPING':
-            self._sweeper.count(tasks)      # of an epoch that is over
-            return
-        self._sweeper.finish_step(tasks, squares)
-        if exact(self._schedule) or self._bounded:
-            self._neighbours.wake()
-        whole = self._sweeper.whole_sweep()
-        if whole:
-            self._reporter.note_sweep(*whole)
-        self._note_progress()
-
-    def _note_progress(self):
-        sweeper = self._sweeper
-        if self._reporter.note(self._engine.now(), tuple(sweeper.sweeps.values()), sweeper.squares(), sweeper.done):
-            self._coordinator.wake()
-
-    def parked(self, parked):
-        """The sweeper begins or ends waiting."""
-        self._parked = parked
-        if parked and self._freeze is not None:
-            self._coro.send(_PARKED)
-        elif parked:
-            self._neighbours.wake()     # no later panel will pass on what is left
-
-    def failed(self, error):
-        """The sweeper met an exception."""
-        self._parked = True     # it writes no more; a stop need not wait for it
-        self._coro.send(error)
-
-    def _wake_sweeper(self):
-        if self._parked and self._sweeping is not None:
-            self._parked = False
-            self._sweeping.send(True)
 
     # ---- the rest
 
@@ -335,15 +290,17 @@ class BlockOwner(LoadingOwner):
         """Send nothing more and let the memory go."""
         self._state, self.alive = 'STOPPED', False
         self._coordinator.close()
-        self._neighbours.close()
-        self._wake_sweeper()
+        if self._neighbours is not None:
+            self._neighbours.close()
+        self.wake_sweeper()
         self._beating.send(True)
 
 
-_PARKED, _EXPIRED = object(), object()
+_EXPIRED = object()
 
 _HANDLERS = {
-    Rows: BlockOwner.load_rows, ReadRows: BlockOwner.read_file, Vectors: BlockOwner.load_vectors,
-    Prepare: BlockOwner.prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
+    Rows: BlockOwner.load_rows, ReadRows: BlockOwner.read_file, MakeRows: BlockOwner.make_rows,
+    Vectors: BlockOwner.load_vectors,
+    Prepare: BlockOwner._prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
     Collect: BlockOwner._collect, Stop: BlockOwner._stop,
 }

@@ -71,7 +71,8 @@ def _solve(chosen, progress):
         from .problem import load_problem
         if chosen.nodes is not None:
             parse_nodes(chosen.nodes)
-        problem = load_problem(chosen.matrix, rhs=chosen.rhs, known_solution=chosen.known_solution, x0=chosen.x0)
+        problem = load_problem(chosen.matrix, problem=chosen.problem, rhs=chosen.rhs,
+                               known_solution=chosen.known_solution, x0=chosen.x0)
         progress.enter('start')
         with Cluster(workers=chosen.local, nodes=chosen.nodes, secret_file=chosen.secret_file,
                      address=chosen.address) as cluster:
@@ -83,12 +84,14 @@ def _solve(chosen, progress):
 
 def _check_files(chosen):
     from .formats import check_folder, check_output
+    from .problems import file_of
     if chosen.output is not None:
         check_output(chosen.output)
     if chosen.report is not None:
         check_folder(chosen.report)
     written = [os.path.realpath(path) for path in (chosen.output, chosen.report) if path is not None]
-    read = [os.path.realpath(path) for path in (chosen.matrix, chosen.rhs, chosen.known_solution) if path is not None]
+    system = chosen.matrix if chosen.problem is None else file_of(chosen.problem)
+    read = [os.path.realpath(path) for path in (system, chosen.rhs, chosen.known_solution) if path is not None]
     for path in written:
         if path in read or written.count(path) > 1:
             raise InputError('%s: is named twice on the command line; write to a file of its own' % path)
@@ -123,7 +126,7 @@ def _tell(chosen, solution, total, status):
         if chosen.verbose:
             sys.stderr.write(report['failure']['traceback'])
     if not chosen.quiet:
-        lines = summary_lines(report, chosen.matrix, total, chosen.verbose)
+        lines = summary_lines(report, chosen.problem or os.path.basename(chosen.matrix), total, chosen.verbose)
         if status != _BAD_INPUT:
             written = [path for path in (chosen.output, chosen.report) if path is not None]
             lines += ['', 'written: %s' % ', '.join(written)] if written else []

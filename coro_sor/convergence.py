@@ -11,6 +11,9 @@ GROWTH = 1e4
 
 EPS = 2.0 ** -52
 
+_SLACK = 1e-9      # relative rise of the energy that rounding and blocks out of step may cause
+_RISE = 100.0       # of the best residual: SOR's own may rise 13-fold
+
 _LONGEST = 10_000       # sweeps without a look in 'sync' and 'ordered'; what is kept of each stays small
 
 
@@ -43,12 +46,15 @@ class Look:
         ||b - A x|| of the frozen x; NaN where it overflowed.
     reported : float or None
         The norm that the last reports had given, if they were complete.
+    energy : float
+        x'Ax / 2 - b'x of the frozen x where A is symmetric; NaN where it is not, or overflowed.
     """
 
     seconds: float
     sweeps: float
     residual_norm: float
     reported: float | None
+    energy: float = math.nan
 
 
 class Outlook:
@@ -124,6 +130,21 @@ class Outlook:
         """Whether the last look found growth that SOR does not show where it converges."""
         return self.exploded(self.looks[-1].residual_norm)
 
+    def rose(self):
+        """Whether the last look shows what SOR never does where it converges.
+
+        For a symmetric A that is energy that rose: SOR lets it fall in every sweep, where the residual may grow for a
+        while. Without energies it is a residual hundred times the best.
+        """
+        if len(self.looks) < 2:
+            return False
+        before, last = self.looks[-2:]
+        if not math.isfinite(last.residual_norm):
+            return True
+        if math.isfinite(before.energy) and math.isfinite(last.energy):
+            return last.energy > before.energy + _SLACK * max(abs(before.energy), abs(last.energy))
+        return last.residual_norm > _RISE * max(self.best, self.threshold)
+
     def restart(self):
         """Forget the rate and ratio of a schedule that was given up."""
         self._rate, self.ratio = None, 1.0
@@ -148,7 +169,7 @@ class Outlook:
     def sweeps_to_go(self):
         """Sweeps until the next look in 'sync' and 'ordered': a guess from the last rate, growing with caution."""
         done = self.looks[-1].sweeps - self.looks[0].sweeps
-        cautious = min(max(8, int(done)), _LONGEST)
+        cautious = min(max(4, int(done)), _LONGEST)
         distance = self.looks[-1].residual_norm / self.threshold if self.threshold else math.inf
         if self._rate is None or not 0 < self._rate < 1 or not 1 < distance < math.inf:
             return cautious

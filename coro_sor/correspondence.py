@@ -9,7 +9,8 @@ from .solution import WorkerFailed
 __all__ = ['Cancelled', 'Correspondence']
 
 OWNER_SETTINGS = ('panel_nonzeros', 'exchanges', 'chunk_bytes', 'report_interval', 'patience', 'lease', 'retry',
-                  'connect_timeout', 'delivery_timeout', 'max_staleness')
+                  'connect_timeout', 'delivery_timeout', 'max_staleness', 'exchange', 'exchange_every', 'storage',
+                  'seed')
 
 
 class Cancelled(Exception):

@@ -1,25 +1,26 @@
-"""What an owner holds: its rows, its part of b, the vector x, and the kernels of its blocks."""
+"""What an owner holds: its rows, its part of b, the vector x, and the kernel that sweeps them."""
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
 
 from .formats import read_rows
-from .kernels import make_kernel, panel_step
-from .partition import halo, panels
+from .kernels import make_passer
+from .layout import DenseLayout, SparseLayout, cut_panels
+from .order import Order
+from .partition import halo
 from .relaxation import boundary_coupling, capped_omega
-from .rows import DenseRows, SparseRows, digest_rows, index_dtype
+from .rows import DenseRows, RowsDigest, SparseRows, digest_vector, index_dtype
 
-__all__ = ['Holding', 'digest_vector']
-
-_PIECE = 1 << 20        # entries of A looked at together where a copy is needed
-_SPARSE_COST = 16       # a sparse entry takes about as long as this many dense ones
+__all__ = ['Holding']
 
 
 class Holding:
     """Rows ``start .. stop`` of the system.
+
+    Where the rows are sparse, x is this owner's entries and after them those that it reads from others; the own ones
+    are in the order in which they are updated. Where they are dense, x is all of x.
 
     Parameters
     ----------
@@ -31,10 +32,14 @@ class Holding:
         Own rows.
     blocks : list of int
         Numbers of the own blocks, ascending.
-    x : (n,) array
-        Own entries and all that was received.
-    kernels : dict of int to kernel
-        By block, once `relax` was called.
+    x : array
+        Own entries and all that was received; made by `prepare`.
+    keys : dict of int to slice
+        Where in x the entries read from each owner are; made by `prepare`.
+    panels : dict of int to list of (int, int)
+        Ranges of rows of each own block, counted from its first.
+    order : Order
+        Of updates.
     """
 
     def __init__(self, assignment):
@@ -43,23 +48,23 @@ class Holding:
         self.start, self.stop = (int(bound) for bound in assignment.owner_bounds[owner:owner + 2])
         self.blocks = list(range(self.bounds.index(self.start), self.bounds.index(self.stop)))
         self.n = self.bounds[-1]
-        self.x = np.zeros(self.n)
-        self.diagonal = np.ones(self.n)
-        self.b = np.zeros(self.stop - self.start)
-        self.kernels = {}
-        self._best = None
-        self._relaxed = None
-        self._couplings = {}
-        self._sweep_start = {}
+        self.b, self._x0 = np.zeros(self.stop - self.start), np.zeros(self.stop - self.start)
+        self.order = Order('cyclic', 0, np.arange(len(self.bounds) - 1))
+        self.x = None
+        self.keys, self.panels, self.block_halos = {}, {}, []
         self.rows = self._empty_rows()
+        self.nonzeros = self.rows.nonzeros
+        self._best = self._relaxed = self._kernel = self._omega = None
+        self._couplings, self._sweep_start = {}, {}
 
     def _empty_rows(self):
         m, assignment = self.stop - self.start, self.assignment
+        real = np.dtype(assignment.settings.get('storage', 'float64'))
         if not assignment.sparse:
-            return DenseRows(np.empty((m, self.n)))
+            return DenseRows(np.empty((m, self.n), dtype=real))
         indptr = np.zeros(m + 1, dtype=index_dtype(assignment.nonzeros))
         return SparseRows(indptr, np.empty(assignment.nonzeros, dtype=index_dtype(self.n)),
-                          np.empty(assignment.nonzeros), self.n)
+                          np.empty(assignment.nonzeros, dtype=real), self.n)
 
     # ---- loading
 
@@ -84,46 +89,76 @@ class Holding:
         InputError, OSError
             Where the file can't be used.
         """
-        lo = 0
+        lo, digest = 0, RowsDigest()
         for piece in read_rows(path, self.start, self.stop, self.n):
+            digest.update(piece)        # before it is rounded to what is stored
             self.rows.values[lo:lo + len(piece)] = piece.values
             lo += len(piece)
-        return digest_rows(self.rows)
+        return digest.hexdigest()
 
     def take_vectors(self, start, b, x):
         """Copy entries of b and x into place."""
-        self.b[start - self.start:start - self.start + len(b)] = b
-        self.x[start:start + len(x)] = x
+        part = slice(start - self.start, start - self.start + len(b))
+        if self.x is None:
+            self.b[part], self._x0[part] = b, x
+            return
+        spots = self._layout.spots(part)
+        self.b[spots], self.own()[spots] = b, x
+        self._relaxed = None        # what the kernel has made of b
 
     def prepare(self):
-        """Cut the rows into panels and find what they read.
+        """Cut the rows into panels, find what they read, and bring them into the order of updates.
 
         Returns
         -------
         dict of int to Reads
             By owner.
         """
-        self.diagonal[self.start:self.stop] = self.rows.diagonal(self.start)
-        settings, sparse = self.assignment.settings, self.assignment.sparse
-        grain = settings['panel_nonzeros'] // (_SPARSE_COST if sparse else 1)
-        limit = max(1, settings['exchanges'] // len(self.blocks))
-        self.panels = {}
-        for block, lo, hi in self.local_blocks():
-            cut = panels(self.rows.indptr if sparse else self.n, lo, hi, grain, limit, panel_step(self.rows))
-            self.panels[block] = [(first - lo, last - lo) for first, last in cut]
-        self.block_reads = {block: set(halo(self.rows[lo:hi], self.bounds, lo + self.start, hi + self.start))
-                            for block, lo, hi in self.local_blocks()}
-        return halo(self.rows, self.assignment.owner_bounds, self.start, self.stop)
+        halos = {block: halo(self.rows[lo:hi], self.bounds, lo + self.start, hi + self.start)
+                 for block, lo, hi in self.local_blocks()}
+        self.block_reads = {block: set(found) for block, found in halos.items()}
+        self.block_halos = [sum(read.size for read in found.values()) for found in halos.values()]
+        reads = halo(self.rows, self.assignment.owner_bounds, self.start, self.stop)
+        self.panels = cut_panels(self.rows, self.assignment, self.local_blocks())
+        flat = [(lo + first, lo + last) for block, lo, _ in self.local_blocks() for first, last in self.panels[block]]
+        make_layout = SparseLayout if self.assignment.sparse else DenseLayout
+        self._layout = make_layout(self.rows, self.start, reads, flat)
+        self.keys, self.rows = self._layout.keys, None
+        self.x, self.diagonal = np.zeros(self._layout.size), np.ones(self._layout.size)
+        self.diagonal[self._layout.own] = self._layout.diagonal
+        self.b = self._layout.arranged(self.b)
+        self.own()[:] = self._layout.arranged(self._x0)
+        self._x0 = None
+        self._omega = np.ones(len(self.b))
+        self._make_kernel(self._tiles_for('ordered' if self.assignment.settings['whole_blocks'] else 'async'))
+        return reads
+
+    def _tiles_for(self, schedule):
+        return schedule == 'ordered' and not self.assignment.sparse
+
+    def _make_kernel(self, tiled):
+        if self._kernel is not None:
+            self._kernel.give_back()
+        self._kernel = make_passer(self._layout, self.b, self._omega, self.panels, self.bounds if tiled else None)
 
     def local_blocks(self):
         """(block, first, last + 1) of each own block, rows counted from `start`."""
         return [(block, self.bounds[block] - self.start, self.bounds[block + 1] - self.start)
                 for block in self.blocks]
 
+    def blocks_of(self, owner):
+        """How many blocks an owner has."""
+        first, last = (int(bound) for bound in self.assignment.owner_bounds[owner:owner + 2])
+        return self.bounds.index(last) - self.bounds.index(first)
+
+    def own_key(self, reads):
+        """Where in x own entries are that a neighbour reads: a slice, or an array in their order."""
+        return self._layout.own_key(reads)
+
     # ---- relaxation
 
     def relax(self, schedule, omega, capped):
-        """Make or change the kernels for this omega.
+        """Make or change the kernel for this schedule and omega.
 
         Returns
         -------
@@ -134,72 +169,87 @@ class Holding:
         """
         # In 'async' the blocks of one owner see each other's newest values, so only other owners are "outside".
         outside = None if not capped or schedule == 'ordered' else 'blocks' if schedule == 'sync' else 'owners'
+        tiled = self._tiles_for(schedule)
+        if self._kernel.tiled != tiled:
+            self._make_kernel(tiled)
+            self._relaxed = None
         if self._relaxed != (outside, omega):
             self._omega = np.full(len(self.b), float(omega))
             if outside:
                 self._omega = capped_omega(omega, self._coupling(outside))
-            for block, lo, hi in self.local_blocks():
-                if block in self.kernels:
-                    self.kernels[block].set_omega(self._omega[lo:hi])
-                else:
-                    self.kernels[block] = make_kernel(self.rows[lo:hi], self.b[lo:hi], lo + self.start,
-                                                      self._omega[lo:hi], self.panels[block])
+            self._kernel.set_omega(self._omega)
             self._relaxed = outside, omega
+        self._kernel.begin(self.x)
         return int((self._omega < omega).sum()), float(self._omega.min())
 
     def _coupling(self, outside):
         if outside not in self._couplings:
             pieces = self.local_blocks() if outside == 'blocks' else [(None, 0, len(self.b))]
+            shift = self._layout.own.start
             self._couplings[outside] = np.concatenate([
-                boundary_coupling(self.rows[lo:hi], self.diagonal[lo + self.start:hi + self.start], self.diagonal,
-                                  (lo + self.start, hi + self.start)) for _, lo, hi in pieces])
+                boundary_coupling(self._layout.rows[lo:hi], self.diagonal[lo + shift:hi + shift], self.diagonal,
+                                  (lo + shift, hi + shift)) for _, lo, hi in pieces])
         return self._couplings[outside]
 
     # ---- sweeping
 
-    def sweep(self, tasks, after=None):
-        """Pass over (block, panel) pairs in turn.
+    @property
+    def tiled(self):
+        """Whether every step passes over a block of anybody's, as dense rows in 'ordered' do."""
+        return self._kernel.tiled
+
+    def sweep(self, tasks, before, after):
+        """Pass over (block, panel, sweep) triples in turn; see `kernels.passes`.
 
         Parameters
         ----------
-        tasks : list of (int, int)
-        after : callable, optional
-            ``after(block, panel)`` after each; where it returns False, the rest is left.
+        tasks : list of (int, int, int)
+        before, after : callable
+            ``before(block, panel, sweep)`` and ``after(block, panel, sweep)`` are called around each; where one
+            returns False, the rest is left. `before` may be given ``spare()`` too, other work to be done where it has
+            to wait.
 
         Returns
         -------
-        list of float
-            The sum of squares met in each that was done.
+        list of float or None
+            The sum of squares met in each that was done, None where it was not measured.
         """
-        met = []
-        for block, panel in tasks:
-            met.append(self.kernels[block].sweep(self.x, panel))
-            if after is not None and not after(block, panel):
-                break
-        return met
+        return self._kernel.pass_over(tasks, self.x, self.order, before, after)
 
     def hold_back(self, block):
         """Before a sweep of a block whose new entries the other own blocks must not see yet."""
-        self._sweep_start[block] = self.x[self.bounds[block]:self.bounds[block + 1]].copy()
+        self._sweep_start[block] = self.x[self._spots(block)].copy()
 
     def hide(self, block):
         """After that sweep: put the old entries back for now."""
-        own = slice(self.bounds[block], self.bounds[block + 1])
-        old, new = self._sweep_start[block], self.x[own].copy()
-        self.x[own] = old
+        spots = self._spots(block)
+        old, new = self._sweep_start[block], self.x[spots].copy()
+        self.x[spots] = old
         self._sweep_start[block] = new
 
     def reveal(self):
         """Show the new entries of all blocks that were hidden."""
         for block, new in self._sweep_start.items():
-            self.x[self.bounds[block]:self.bounds[block + 1]] = new
+            self.x[self._spots(block)] = new
         self._sweep_start.clear()
+
+    def _spots(self, block):
+        shift = self._layout.own.start - self.start
+        return slice(self.bounds[block] + shift, self.bounds[block + 1] + shift)
 
     # ---- looking
 
     def own(self):
-        """The own entries of x, as a view."""
-        return self.x[self.start:self.stop]
+        """The own entries of x, as a view, in the order of x."""
+        return self.x[self._layout.own]
+
+    def entries(self, lo, hi):
+        """Own entries of x, rows lo .. hi of the system, as a copy."""
+        return self._layout.natural(self.own())[lo - self.start:hi - self.start].copy()
+
+    def digest(self):
+        """Digest of the own entries of x, in the order of rows."""
+        return digest_vector(self._layout.natural(self.own()))
 
     def keep(self):
         """Remember the own entries of x as the best."""
@@ -211,33 +261,26 @@ class Holding:
             self.own()[:] = self._best
 
     def residual(self):
-        """(largest entry, sum of squares of the rest divided by it) of b - A x in own rows; NaN where not finite."""
-        parts = []
-        for block, lo, hi in self.local_blocks():
-            if block in self.kernels:
-                parts.append(self.kernels[block].residual(self.x))
-            else:
-                parts.append(self.b[lo:hi] - self.rows[lo:hi].matvec(self.x))
-        r = np.concatenate(parts)
-        largest = float(np.abs(r).max())
-        if not np.isfinite(largest):
-            return float('nan'), 0.0
-        return largest, float(np.square(r / largest).sum()) if largest else 0.0
+        """What a look needs of b - A x in own rows.
 
+        Returns
+        -------
+        largest : float
+            Its largest entry; NaN where one is not finite.
+        squares : float
+            Sum of squares of the entries divided by `largest`.
+        energy : float
+            Sum of -x_i (b_i + r_i) / 2: the own part of x'Ax / 2 - b'x, where A is symmetric.
+        """
+        with np.errstate(over='ignore', invalid='ignore'):
+            r = self._kernel.residual(self.x)
+            energy = -0.5 * float(self.own().dot(self.b + r))
+            largest = float(np.abs(r).max())
+            if not np.isfinite(largest):
+                return math.nan, 0.0, math.nan
+            return largest, float(np.square(r / largest).sum()) if largest else 0.0, energy
 
     def size(self):
         """Norm of |A| |x| + |b| in own rows: what the residual's terms add up to without cancelling."""
-        x, norms = np.abs(self.x), []
-        step = max(1, _PIECE // max(1, self.rows.nonzeros // len(self.b)))
         with np.errstate(over='ignore', invalid='ignore'):
-            for lo in range(0, len(self.b), step):
-                rows = self.rows[lo:lo + step]
-                terms = np.abs(rows.values) @ x if isinstance(rows, DenseRows) else \
-                    SparseRows(rows.indptr, rows.indices, np.abs(rows.data), self.n).matvec(x)
-                norms.append(float(np.linalg.norm(terms + np.abs(self.b[lo:lo + step]))))
-        return math.hypot(*norms)
-
-
-def digest_vector(values):
-    """Digest of a float64 vector, to compare what was verified with what arrived."""
-    return hashlib.sha256(np.ascontiguousarray(values, dtype='<f8')).hexdigest()
+            return float(np.linalg.norm(self._kernel.size(self.x)))

@@ -100,6 +100,10 @@ class Link:
             self._idle = False
             self._sender.send(True)
 
+    def poke(self):
+        """As `wake`, from another thread: never lost, and harmless where there is no work."""
+        self._sender.send(True)
+
     def _next(self, now):
         """(message, settle) of what to send now, or None."""
         if self._queue:

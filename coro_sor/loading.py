@@ -1,15 +1,15 @@
-"""Giving the owners their rows: read by themselves where they see the same file, else sent in chunks."""
+"""Giving the owners their rows: made or read by themselves where they can, else sent in chunks."""
 from __future__ import annotations
 
 import numpy as np
 
-from .messages import Assignment, ReadRows, Rows, Vectors
+from .messages import Assignment, MakeRows, ReadRows, Rows, Vectors
 from .solution import Unreachable, WorkerFailed
 
-__all__ = ['load_owners']
+__all__ = ['load_owners', 'send_vectors']
 
 
-def load_owners(coordinator, places, block_bounds):
+def load_owners(coordinator, places, plan):
     """Start an owner at each place and give it its rows and its part of b and x.
 
     Parameters
@@ -17,12 +17,26 @@ def load_owners(coordinator, places, block_bounds):
     coordinator : Coordinator
         Its scan says which rows each owner gets.
     places : list of Place
-    block_bounds : (blocks + 1,) array
+    plan : Plan
     """
-    yield from _start(coordinator, places, block_bounds)
-    read = yield from _let_them_read(coordinator)
-    coordinator.record.rows_came = ['file' if done else 'messages' for done in read]
-    feeds = {owner: _chunks(coordinator, owner, not read[owner]) for owner in range(len(places))}
+    yield from _start(coordinator, places, plan)
+    came = coordinator.record.rows_came = yield from _let_them_help_themselves(coordinator)
+    problem = coordinator.problem
+    x0 = np.zeros(problem.n) if problem.x0 is None else problem.x0
+    yield from _feed(coordinator, {owner: _chunks(coordinator, owner, kind == 'messages')
+                                   for owner, kind in enumerate(came)}, coordinator.scan.b, x0)
+    return True
+
+
+def send_vectors(coordinator, b, x):
+    """Give the owners another right-hand side and start."""
+    yield from _feed(coordinator, {owner: _chunks(coordinator, owner, False)
+                                   for owner in range(len(coordinator.owners))}, b, x)
+    return True
+
+
+def _feed(coordinator, feeds, b, x):
+    """Send every owner its pieces, one after the other."""
     waiting = {}
     while feeds or waiting:
         for owner in list(feeds):
@@ -31,7 +45,7 @@ def load_owners(coordinator, places, block_bounds):
                 if made is None:
                     del feeds[owner]
                 else:
-                    waiting[owner] = yield from _send(coordinator, owner, made)
+                    waiting[owner] = yield from _send(coordinator, owner, made, b, x)
                     yield from coordinator.hear(0)      # where reading is slow, owners must not wait for all of it
         if waiting:
             yield from coordinator.hear(0.1)
@@ -42,11 +56,13 @@ def load_owners(coordinator, places, block_bounds):
     return True
 
 
-def _start(coordinator, places, block_bounds):
+def _start(coordinator, places, plan):
     bounds, problem = coordinator.scan.bounds, coordinator.problem
+    whole = plan.schedule == 'ordered' or plan.schedule == 'sync' and problem.sparse
     for owner, place in enumerate(places):
-        assignment = Assignment(owner, bounds, block_bounds, problem.sparse, int(coordinator.scan.nonzeros[owner]),
-                                coordinator.settings())
+        assignment = Assignment(owner, bounds, plan.block_bounds, problem.sparse,
+                                int(coordinator.scan.nonzeros[owner]), plan.sequence,
+                                dict(coordinator.settings(), whole_blocks=whole))
         coordinator.hold(place.location)
         try:
             reference = yield coordinator.engine.start(
@@ -57,13 +73,15 @@ def _start(coordinator, places, block_bounds):
         coordinator.add_owner(reference, place)
 
 
-def _let_them_read(coordinator):
-    """Whether each owner has read its rows from the file and they are what the coordinator saw."""
-    count = len(coordinator.owners)
-    if coordinator.problem.path is None or not coordinator.options.local_files:
-        return [False] * count
-    answers = yield from coordinator.ask_all(ReadRows, coordinator.problem.path)
-    return [answer.digest == digest for answer, digest in zip(answers, coordinator.scan.digests)]
+def _let_them_help_themselves(coordinator):
+    """Where each owner's rows come from: 'made' or 'file' where they are what the coordinator saw, or 'messages'."""
+    problem = coordinator.problem
+    kind, source, way = (ReadRows, problem.path, 'file') if problem.spec is None else (MakeRows, problem.spec, 'made')
+    if source is None or not coordinator.options.local_files:
+        return ['messages'] * len(coordinator.owners)
+    answers = yield from coordinator.ask_all(kind, source)
+    return [way if answer.digest == digest else 'messages'
+            for answer, digest in zip(answers, coordinator.scan.digests)]
 
 
 def _chunks(coordinator, owner, rows_too):
@@ -77,12 +95,11 @@ def _chunks(coordinator, owner, rows_too):
         yield Vectors, lo, min(lo + size // 16, last)
 
 
-def _send(coordinator, owner, chunk):
+def _send(coordinator, owner, chunk, b, x):
     kind, lo, hi = chunk
     problem = coordinator.problem
     if kind is Vectors:
-        x = np.zeros(hi - lo) if problem.x0 is None else problem.x0[lo:hi].copy()
-        return coordinator.ask(owner, Vectors, lo, coordinator.scan.b[lo:hi].copy(), x)
+        return coordinator.ask(owner, Vectors, lo, b[lo:hi].copy(), x[lo:hi].copy())
     rows = yield coordinator.engine.compute(problem.rows, lo, hi)
     arrays = (rows.indptr, rows.indices, rows.data) if problem.sparse else (rows.values,)
     return coordinator.ask(owner, Rows, lo, arrays)

@@ -1,12 +1,17 @@
 """An owner that is still being given its rows: the part of the block owner before it has neighbours."""
 from __future__ import annotations
 
-from .exchange import Incoming
+from .incoming import Incoming
 from .holding import Holding
 from .messages import Prepared, RowsRead, Taken
 from .partition import owner_of_blocks
+from .problems import make_generator
+from .rows import RowsDigest
+from .solution import InputError
 
 __all__ = ['LoadingOwner']
+
+_PIECE = 1 << 18        # nonzeros made at once, so that little memory is needed beside the rows themselves
 
 
 class LoadingOwner:
@@ -49,6 +54,27 @@ class LoadingOwner:
             return RowsRead(self._solve, request.request, self.index, '', str(error))
         return RowsRead(self._solve, request.request, self.index, digest, '')
 
+    def make_rows(self, request, before):
+        """`MakeRows` came."""
+        holding, digest = self.holding, RowsDigest()
+        count = holding.stop - holding.start
+        step = max(1, _PIECE * count // max(1, holding.assignment.nonzeros))
+        try:
+            generator = yield self._engine.compute(make_generator, request.spec)
+            if generator.n != holding.n:
+                raise InputError('%s: has %d unknowns here, %d there' % (request.spec, generator.n, holding.n))
+            for lo in range(holding.start, holding.stop, step):
+                yield self._engine.compute(self._make_piece, generator, lo, min(lo + step, holding.stop), digest)
+        except (OSError, ValueError, MemoryError) as error:
+            return RowsRead(self._solve, request.request, self.index, '', str(error))
+        return RowsRead(self._solve, request.request, self.index, digest.hexdigest(), '')
+
+    def _make_piece(self, generator, lo, hi, digest):
+        rows = generator.rows(lo, hi)
+        # Of what was made, not of what is held, which may be rounded.
+        digest.update(rows)
+        self.holding.take_rows(lo, (rows.indptr, rows.indices, rows.data) if generator.sparse else (rows.values,))
+
     def prepare(self, request, before):
         """`Prepare` came: everything is here."""
         holding = self.holding
@@ -58,5 +84,5 @@ class LoadingOwner:
         holding.remote_reads = {block: {other for other in read if owners[other] != self.index}
                                 for block, read in holding.block_reads.items()}
         self._owners = owners
-        self._incoming = Incoming(holding.x, reads, holding.bounds, owners)
+        self._incoming = Incoming(holding.x, reads, holding.keys, holding.bounds, owners)
         return Prepared(self._solve, request.request, self.index, {owner: read.size for owner, read in reads.items()})

@@ -9,37 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .message_base import Answer, Message, Request
 from .node_messages import MESSAGES as NODE_MESSAGES
+from .owner_messages import Share, Shown, Slices, Subscribe, Subscribed
 
 __all__ = ['Answer', 'Assignment', 'Bind', 'Bound', 'Cancel', 'Collect', 'Failed', 'Freeze', 'Heartbeat', 'Looked',
-           'MESSAGES', 'Message', 'Prepare', 'Prepared', 'ReadRows', 'Report', 'Request', 'Resume', 'Resumed', 'Rows',
-           'RowsRead', 'Slices', 'Stop', 'Stopped', 'Subscribe', 'Subscribed', 'Taken', 'Values', 'Vectors']
-
-
-@dataclass(frozen=True, eq=False)
-class Message:
-    """Any message of a solve."""
-
-    solve: str
-    """Id of the solve, unique among all coordinators."""
-
-
-@dataclass(frozen=True, eq=False)
-class Request(Message):
-    """Asks for an `Answer`."""
-
-    request: int
-    """Number of the request, unique for its sender."""
-
-
-@dataclass(frozen=True, eq=False)
-class Answer(Message):
-    """Ends a `Request`."""
-
-    request: int
-    """The request's number."""
-    owner: int
-    """Who answers."""
+           'MESSAGES', 'MakeRows', 'Message', 'Prepare', 'Prepared', 'ReadRows', 'Report', 'Request', 'Resume',
+           'Resumed', 'Rows', 'RowsRead', 'Share', 'Shown', 'Slices', 'Stop', 'Stopped', 'Subscribe', 'Subscribed',
+           'Taken', 'Values', 'Vectors']
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +33,8 @@ class Assignment:
     """Whether rows are CSR."""
     nonzeros: int
     """Stored entries of this owner's rows."""
+    sequence: np.ndarray
+    """The blocks in the base order of updates."""
     settings: dict
     """The fields of Options that an owner needs."""
 
@@ -86,13 +65,21 @@ class ReadRows(Request):
 
 
 @dataclass(frozen=True, eq=False)
+class MakeRows(Request):
+    """Coordinator -> owner: try to make your rows; answered with `RowsRead`."""
+
+    spec: str
+    """What the system is, as `problems.make_generator` takes it."""
+
+
+@dataclass(frozen=True, eq=False)
 class RowsRead(Answer):
     """Owner -> coordinator."""
 
     digest: str
-    """Digest of the rows that were read; empty where the file could not be used."""
+    """Digest of the rows that were read or made; empty where they could not be."""
     reason: str
-    """Why it could not be used."""
+    """Why they could not be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,58 +118,11 @@ class Bind(Request):
 
     peers: dict
     """References of all owners that read from this one or that it reads from, by owner."""
-    readers: tuple
-    """Those that read from this one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bound(Answer):
     """Owner -> coordinator: all subscriptions, own and others', are in place."""
-
-
-@dataclass(frozen=True, eq=False)
-class Subscribe(Request):
-    """Owner -> owner: send me these entries of your x from now on."""
-
-    owner: int
-    """Who asks."""
-    first: int
-    """Position of the first of these entries among all that it reads from there."""
-    total: int
-    """Number of all entries that it reads from there."""
-    entries: tuple | np.ndarray
-    """(first row, last row + 1), or row numbers, ascending."""
-
-
-@dataclass(frozen=True, eq=False)
-class Subscribed(Answer):
-    """Owner -> owner: agreed."""
-
-    first: int
-    """As asked."""
-    diagonal: np.ndarray
-    """Diagonal entries of A in these rows."""
-
-
-@dataclass(frozen=True, eq=False)
-class Slices(Message):
-    """Owner -> owner: entries of x; sweep 0 of an epoch is the frozen x."""
-
-    epoch: int
-    """Generation that the values belong to."""
-    owner: int
-    """Who sends."""
-    parts: np.ndarray
-    """(k, 4): block, sweep, and the range of positions among the entries that the receiver reads from the sender."""
-    values: np.ndarray
-    """The entries of all parts, one after the other."""
-
-    def __post_init__(self):
-        parts = self.parts
-        if parts.ndim != 2 or parts.shape[1] != 4 or parts.dtype != np.int64 or (parts < 0).any():
-            raise ValueError('parts are no (k, 4) numbers')
-        if self.values.dtype != np.float64 or self.values.shape != (int((parts[:, 3] - parts[:, 2]).sum()),):
-            raise ValueError('the values do not fit the parts')
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +149,8 @@ class Looked(Answer):
     """Largest size of an entry of the residual; NaN where one is not finite."""
     squares: float
     """Sum of squares of the residual divided by scale."""
+    energy: float
+    """Sum of -x_i (b_i + r_i) / 2 in own rows; NaN where it is not finite."""
     size: float
     """Norm of |A| |x| + |b| in own rows, which rounding of the residual is a multiple of; NaN where not asked for."""
     updates: int
@@ -233,6 +175,10 @@ class Resume(Request):
     """A sum of squares that is worth a report at once when first reached."""
     keep: bool
     """Whether the frozen x is the best so far."""
+    order: str
+    """'cyclic', 'symmetric' or 'shuffled': the order of updates."""
+    turn: int
+    """Sweeps that the order of updates has counted before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,6 +272,7 @@ class Cancel(Message):
 
 
 MESSAGES = {kind.__name__: kind for kind in (
-    Assignment, Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, Prepare, Prepared, ReadRows, Report, Resume,
-    Resumed, Rows, RowsRead, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values, Vectors)}
+    Assignment, Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, MakeRows, Prepare, Prepared, ReadRows,
+    Report, Resume, Resumed, Rows, RowsRead, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
+    Vectors)}
 MESSAGES.update(NODE_MESSAGES)

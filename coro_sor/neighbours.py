@@ -1,10 +1,11 @@
-"""An owner's neighbours: whom it reads from, who reads from it, and the links to them."""
+"""An owner's neighbours: whom it reads from, who reads from it, and the ways between them."""
 from __future__ import annotations
 
-from .exchange import Outgoing
 from .links import Link, reach
-from .messages import Subscribe, Subscribed
+from .messages import Share, Subscribe, Subscribed, Taken
+from .outgoing import Outgoing
 from .partition import Reads
+from .sharing import SharedSlices
 from .solution import Unreachable
 
 __all__ = ['Neighbours']
@@ -18,6 +19,7 @@ class Neighbours:
     engine
     solve : str
     holding : Holding
+    incoming : Incoming
     make_link : callable
         ``make_link(reference, produce)`` gives a Link.
     settings : dict
@@ -27,25 +29,23 @@ class Neighbours:
     ----------
     outgoings : dict of int to Outgoing
         By owner.
-    readers : frozenset of int
-        Owners that read from here.
     """
 
-    def __init__(self, engine, solve, holding, make_link, settings):
-        self._engine, self._solve, self._holding = engine, solve, holding
+    def __init__(self, engine, solve, holding, incoming, make_link, settings):
+        self._engine, self._solve, self._holding, self._incoming = engine, solve, holding, incoming
         self._make_link, self._settings = make_link, settings
         self._index = holding.assignment.owner
         self._limit = settings['chunk_bytes'] // 8
         self.outgoings, self._links = {}, {}
-        self.readers = frozenset()
-        self._unsubscribed = set()      # readers that have not said all that they want
-        self._unagreed = {}             # own subscriptions that were not answered
+        self._unsubscribed = set()      # neighbours that have not said all that they want
+        self._unagreed = {}             # own requests that were not answered
+        self._segments = {}             # made for readers, by owner
         self._held = []
-        self._early = []                # subscriptions that came before the neighbours were known
+        self._early = []                # requests that came before the neighbours were known
 
     # ---- making acquaintance
 
-    def meet(self, coro, peers, readers, reads):
+    def meet(self, coro, peers, reads):
         """Connect to all neighbours and subscribe to what is read from them.
 
         Parameters
@@ -53,14 +53,15 @@ class Neighbours:
         coro
             The owner's coroutine.
         peers : dict of int to reference
-        readers : iterable of int
+            All that read from here or are read from. Each side subscribes to the other, if need be to nothing: in
+            'sync' and 'ordered' both must hear how far the other is.
         reads : dict of int to Reads
 
         Raises
         ------
         Unreachable
         """
-        self.readers, self._unsubscribed = frozenset(readers), set(readers)
+        self._unsubscribed = set(peers)
         for owner, reference in peers.items():
             location = reference.location
             self._engine.hold(location)
@@ -70,43 +71,90 @@ class Neighbours:
                                   % (self._index, owner, location.addr, location.port))
             outgoing = self.outgoings[owner] = Outgoing(self._solve, self._index, self._holding, self._limit)
             self._links[owner] = self._make_link(reference, outgoing.produce)
-        for owner, read in reads.items():
-            self._subscribe(owner, read)
+        for owner in peers:
+            self._subscribe(owner, reads.get(owner, Reads((0, 0))))
         early, self._early = self._early, []
         for message in early:
-            self.take_subscription(message)
+            self.take(message)
         return True
 
     def _subscribe(self, owner, read):
-        for first in range(0, read.size, self._limit):
+        for first in range(0, read.size, self._limit) or (0,):
             last = min(first + self._limit, read.size)
             entries = (read.key.start + first, read.key.start + last) if isinstance(read.key, slice) \
                 else read.key[first:last]
-            number = Link.number()
-            self._unagreed[number] = owner, Reads(entries)
-            self._links[owner].ask(Subscribe(self._solve, number, self._index, first, read.size, entries))
+            self._ask(owner, Subscribe, first, read.size, entries)
 
-    def take_subscription(self, message):
-        """A neighbour says what it reads; answered with the diagonal there, which it needs to relax safely."""
+    def _ask(self, owner, kind, *content):
+        number = Link.number()
+        self._unagreed[number] = owner, content
+        self._links[owner].ask(kind(self._solve, number, self._index, *content))
+
+    def take(self, message):
+        """Take a neighbour's request, or its answer to an own one."""
         if message.owner not in self._links:
             self._early.append(message)
-            return
-        entries = message.entries if isinstance(message.entries, tuple) else message.entries.astype('i8')
-        if self.outgoings[message.owner].subscribe(message.first, message.total, entries):
-            self._unsubscribed.discard(message.owner)
-        diagonal = self._holding.diagonal[Reads(entries).key].copy()
-        self._links[message.owner].tell(Subscribed(self._solve, message.request, self._index, message.first, diagonal))
+        elif isinstance(message, Subscribe):
+            self._take_subscription(message)
+        elif isinstance(message, Share):
+            self._take_share(message)
+        else:
+            self._take_agreement(message)
 
-    def take_agreement(self, message):
-        """A neighbour has noted what is read from it."""
+    def _take_subscription(self, message):
+        """A neighbour says what it reads; answered with the diagonal there, which it needs to relax safely."""
+        outgoing = self.outgoings[message.owner]
+        entries = message.entries if isinstance(message.entries, tuple) else message.entries.astype('i8')
+        segment = ()
+        if outgoing.subscribe(message.first, message.total, entries):
+            self._unsubscribed.discard(message.owner)
+            segment = self._offer(message.owner, outgoing)
+        diagonal = self._holding.diagonal[self._holding.own_key(Reads(entries))].copy()
+        self._links[message.owner].tell(
+            Subscribed(self._solve, message.request, self._index, message.first, diagonal, segment))
+
+    def _offer(self, owner, outgoing):
+        """The name of shared memory for a reader; empty where there is none."""
+        if self._settings['exchange'] == 'messages' or outgoing.shares:
+            return ()
+        if owner not in self._segments:
+            self._segments[owner] = self._engine.publish(
+                SharedSlices.size(len(self._holding.blocks), outgoing.entries))
+        segment = self._segments[owner]
+        return segment.name if segment else ()
+
+    def _take_share(self, message):
+        outgoing, segment = self.outgoings[message.owner], self._segments.get(message.owner)
+        if segment is not None and not outgoing.shares:
+            outgoing.share(SharedSlices(segment.array, len(self._holding.blocks), outgoing.entries, segment.lock))
+            segment.close()
+        self._links[message.owner].tell(Taken(self._solve, message.request, self._index))
+
+    def _take_agreement(self, message):
+        """A neighbour has noted what is read from it, or that its shared memory is."""
         asked = self._unagreed.pop(message.request, None)
-        if asked:
-            self._links[asked[0]].answered(message.request)
-            self._holding.diagonal[asked[1].key] = message.diagonal
+        if asked is None:
+            return
+        owner, content = asked
+        self._links[owner].answered(message.request)
+        if isinstance(message, Subscribed):
+            first, size, _ = content
+            if size:
+                start = self._holding.keys[owner].start + first
+                self._holding.diagonal[start:start + len(message.diagonal)] = message.diagonal
+            if message.segment:
+                self._attach(owner, message.segment, size)
+
+    def _attach(self, owner, name, entries):
+        blocks = self._holding.blocks_of(owner)
+        array = self._engine.attach(name, SharedSlices.size(blocks, entries))
+        if array is not None:
+            self._incoming.share(owner, SharedSlices(array, blocks, entries))
+            self._ask(owner, Share)
 
     @property
     def settled(self):
-        """Whether all subscriptions, own and others', are in place."""
+        """Whether all is agreed on both sides."""
         return not self._unsubscribed and not self._unagreed
 
     # ---- sending
@@ -127,42 +175,43 @@ class Neighbours:
         for link in self._links.values():
             link.wake()
 
-    def passer(self, fleeting):
-        """What lets the neighbours have the panels of this epoch, for use in the pool thread.
+    def currents(self):
+        """What waits to be sent in this epoch, by owner; for the pool thread to keep."""
+        return {owner: outgoing.current for owner, outgoing in self.outgoings.items()}
+
+    def send_now(self, owner, current, fleeting):
+        """From the pool thread: let a message leave that waits in `current`.
 
         Parameters
         ----------
+        owner : int
+        current : object
+            Of `currents`: an epoch that begins meanwhile is left alone.
         fleeting : bool
-            Whether to send them at once, though they may be lost; else `wake` has them delivered.
-
-        Returns
-        -------
-        callable
-            ``pass_on(block, panel, sweep)`` notes that a panel is done and sends what is newest where the way is free,
-            else with a later panel. An epoch that begins meanwhile is left alone.
+            Whether to send only where the way is free, and though it may be lost; else it will be delivered.
         """
-        ways = [(self._links[owner], outgoing, outgoing.current) for owner, outgoing in self.outgoings.items()]
-
-        def pass_on(block, panel, sweep):
-            for link, outgoing, current in ways:
-                outgoing.send_newest(block, panel, sweep, current)
-                if fleeting and link.free():
-                    message = outgoing.produce_fleeting(current)
-                    if message is not None:
-                        link.send(message)
-        return pass_on
+        link = self._links[owner]
+        if not fleeting:
+            link.poke()
+        elif link.free():
+            message = self.outgoings[owner].produce_fleeting(current)
+            if message is not None:
+                link.send(message)
 
     def close(self):
         """Send nothing more."""
         for link in self._links.values():
             link.close()
+        for segment in self._segments.values():
+            if segment:
+                segment.close()
         for location in self._held:
             self._engine.release(location)
 
     def statistics(self):
         """What was sent, as the report has it."""
         outgoings = self.outgoings.values()
-        return {'messages_sent': sum(link.messages for link in self._links.values()),
+        return {'neighbours': len(self._links), 'messages_sent': sum(link.messages for link in self._links.values()),
                 'bytes_sent': sum(each.bytes for each in outgoings),
                 'slices_sent': sum(each.sent for each in outgoings),
                 'slices_superseded': sum(each.superseded for each in outgoings)}

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 
 from .solution import InputError
 
-__all__ = ['NODE_PORT', 'Options', 'SCHEDULES']
+__all__ = ['CHOICES', 'NODE_PORT', 'Options']
 
 NODE_PORT = 51347
 """The well-known port of a node, where its directory is found."""
 
-SCHEDULES = ('async', 'sync', 'ordered')
-
+CHOICES = {
+    'schedule': ('auto', 'async', 'sync', 'ordered'),
+    'order': ('auto', 'cyclic', 'symmetric', 'shuffled'),
+    'exchange': ('auto', 'messages', 'shared'),
+    'renumber': ('auto', 'off', 'rcm'),
+    'storage': ('float64', 'float32'),
+}
+"""The words that an option may be."""
 
 _KINDS = {
     'int': (int, numbers.Integral, 'must be a whole number'),
@@ -41,8 +47,18 @@ class Options:
     """Converged when ||b - A x|| <= max(rtol ||b||, atol)."""
     atol: float = 0.0
     """See `rtol`."""
-    schedule: str = 'async'
-    """'async', 'sync' or 'ordered': which versions of its halo a block may use."""
+    schedule: str = 'auto'
+    """'async', 'sync' or 'ordered': which versions of its halo a block may use; 'auto' chooses by A and the workers."""
+    order: str = 'auto'
+    """'cyclic', 'symmetric' or 'shuffled': the order of updates in a sweep; 'auto' tries."""
+    exchange: str = 'auto'
+    """'messages', or 'shared' memory between workers of one machine; 'auto' shares where it can."""
+    renumber: str = 'auto'
+    """'off', or 'rcm' to renumber a sparse A by reverse Cuthill-McKee; 'auto' where the order would be serial else."""
+    storage: str = 'float64'
+    """'float64', or 'float32' to hold A in half the memory; the answer is that of A as given."""
+    plain_omega: bool = False
+    """Whether omega is used as given, also in rows at block boundaries where that may diverge, and without guard."""
     max_staleness: int | None = None
     """In 'async', how many sweeps older than its own a block's halo may be; any if None."""
     max_sweeps: int = 1_000_000
@@ -50,9 +66,11 @@ class Options:
     time_limit: float | None = None
     """Seconds after which iterating ends; none if None."""
     blocks: int | None = None
-    """Number of blocks of rows; one a worker if None."""
+    """Number of blocks of rows; if None it follows from the size of A, and in 'sync' from the workers."""
     seed: int = 0
-    """Of what is drawn at random: the vectors that test A for symmetry."""
+    """Of what is drawn at random: the order 'shuffled', and the vectors that test A for symmetry."""
+    exchange_every: int | None = None
+    """Rows that an owner updates between two exchanges; chosen from what an exchange costs if None."""
     exchanges: int = 10
     """Largest number of exchanges a sweep: panels of an owner's rows."""
     panel_nonzeros: int = 1_500_000
@@ -84,12 +102,13 @@ class Options:
         for name in ('rtol', 'atol'):
             _check(0 <= getattr(self, name) < math.inf, name, getattr(self, name), 'must be finite and not negative')
         _check(self.rtol > 0 or self.atol > 0, 'rtol', self.rtol, 'and atol are both 0: no iteration gets there')
-        _check(self.schedule in SCHEDULES, 'schedule', self.schedule, 'must be one of ' + ', '.join(SCHEDULES))
-        if self.max_staleness is not None:
-            _check_least('max_staleness', self.max_staleness, 1)
-            _check(self.schedule == 'async', 'max_staleness', self.max_staleness, 'goes with the schedule async only')
-        if self.blocks is not None:
-            _check_least('blocks', self.blocks, 1)
+        for name, words in CHOICES.items():
+            _check(getattr(self, name) in words, name, getattr(self, name), 'must be one of ' + ', '.join(words))
+        for name in ('max_staleness', 'blocks', 'exchange_every'):
+            if getattr(self, name) is not None:
+                _check_least(name, getattr(self, name), 1)
+        _check(self.max_staleness is None or self.schedule == 'async', 'max_staleness', self.max_staleness,
+               'goes with the schedule async only')
         if self.time_limit is not None:
             _check(0 < self.time_limit < math.inf, 'time_limit', self.time_limit,
                    'must be a positive number of seconds')

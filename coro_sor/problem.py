@@ -3,6 +3,7 @@ import numpy as np
 
 from coro_sor.csr import canonical, from_scipy
 from coro_sor.formats import Matrix, load_matrix, load_vector
+from coro_sor.problems import Generator, make_generator
 from coro_sor.rows import DenseRows, SparseRows
 from coro_sor.solution import InputError
 
@@ -14,11 +15,11 @@ class Problem:
 
     Parameters
     ----------
-    A : (n, n) array, scipy.sparse matrix or array, SparseRows or Matrix
+    A : (n, n) array, scipy.sparse matrix or array, SparseRows, Matrix or Generator
         Any real dtype, byte order and memory order; a mapped array stays mapped. It is not changed, and must not be
-        while the problem is in use.
+        while the problem is in use. Of a Generator no rows are kept.
     b : (n,) or (n, 1) array, optional
-        Right-hand side.
+        Right-hand side; a Generator has its own, for the case that there is no known solution either.
     x0 : (n,) or (n, 1) array, optional
         Where to start; zeros if not given.
     known_solution : (n,) or (n, 1) array, 'index' or 'ones', optional
@@ -38,8 +39,10 @@ class Problem:
         float64 copies of what was given.
     path : str or None
         As given, or of a `Matrix`.
+    spec : str or None
+        Text from which any process can make the rows (`problems.make_generator`), where A is a Generator.
     name : str
-        What errors call A: its file, or ``A``.
+        What errors call A: its file, its spec, or ``A``.
     warnings : list of str
         What the user should know about the conversion.
 
@@ -51,12 +54,17 @@ class Problem:
     """
 
     def __init__(self, A, b=None, *, x0=None, known_solution=None, path=None):
-        matrix = A if isinstance(A, Matrix) else Matrix(A, 'A', path)
-        self.name, self.path, self.warnings = matrix.name, matrix.path, []
-        self._values = self._accept(matrix.values)
-        self.sparse = isinstance(self._values, SparseRows)
-        self.n = len(self._values)
-        self.nonzeros = self._values.nonzeros if self.sparse else self.n * self.n
+        self._generated, self.warnings = isinstance(A, Generator), []
+        if self._generated:
+            self.name, self.path, self.spec = A.spec or 'A', None, A.spec
+            self._values, self.sparse, self.n, self.nonzeros = A, A.sparse, A.n, A.nonzeros
+            b = A.rhs() if b is None and known_solution is None else b
+        else:
+            matrix = A if isinstance(A, Matrix) else Matrix(A, 'A', path)
+            self.name, self.path, self.spec = matrix.name, matrix.path, None
+            self._values = self._accept(matrix.values)
+            self.sparse, self.n = isinstance(self._values, SparseRows), len(self._values)
+            self.nonzeros = self._values.nonzeros if self.sparse else self.n * self.n
         if (b is None) == (known_solution is None):
             raise InputError('give either b or a known solution: %s'
                              % ('there is neither' if b is None else 'there are both'))
@@ -100,7 +108,21 @@ class Problem:
 
     def row_nonzeros(self):
         """Stored entries of each row (n,), or n where all rows weigh the same; for `partition.split_rows`."""
-        return np.diff(self._values.indptr) if self.sparse else self.n
+        return self._counts(0, self.n) if self.sparse else self.n
+
+    def _counts(self, lo, hi):
+        """Stored entries of the sparse rows lo .. hi."""
+        return self._values.row_nonzeros(lo, hi) if self._generated else np.diff(self._values.indptr[lo:hi + 1])
+
+    def all_rows(self):
+        """All of A with its own signs, in memory: `SparseRows`, or an (n, n) array.
+
+        To be read only, because it may be the user's own. A dense one has the user's type.
+        """
+        if not self._generated:
+            return self._values
+        rows = self._values.rows(0, self.n)
+        return rows if self.sparse else rows.values
 
     def rows(self, start, stop):
         """Rows start .. stop as the solver uses them, in arrays of their own.
@@ -121,6 +143,8 @@ class Problem:
         return self._own(rows)
 
     def _own(self, rows):
+        if self._generated:
+            return rows
         if self.sparse:
             return rows.copy()
         shared = np.may_share_memory(rows.values, self._values)
@@ -130,6 +154,8 @@ class Problem:
         """Rows start .. stop with their own signs; to be read only, because they may be views of the user's array."""
         if not 0 <= start <= stop <= self.n:
             raise ValueError('rows %d to %d of %d' % (start, stop, self.n))
+        if self._generated:
+            return self._values.rows(start, stop)
         if self.sparse:
             return self._values[start:stop]
         with np.errstate(over='ignore', invalid='ignore'):
@@ -154,8 +180,9 @@ class Problem:
         while lo < stop:
             if self.sparse:
                 # 12 bytes an entry and 4 a row; a row is counted as one entry more.
-                ends = self._values.indptr[lo + 1:stop + 1].astype(np.int64) - self._values.indptr[lo]
-                hi = lo + int(np.searchsorted(ends + np.arange(1, len(ends) + 1), chunk_bytes // 12, side='right'))
+                entries = chunk_bytes // 12
+                ends = np.cumsum(self._counts(lo, min(stop, lo + entries + 1)) + 1, dtype=np.int64)
+                hi = lo + int(np.searchsorted(ends, entries, side='right'))
             else:
                 hi = lo + chunk_bytes // (8 * self.n)
             hi = min(max(hi, lo + 1), stop)
@@ -163,13 +190,16 @@ class Problem:
             lo = hi
 
 
-def load_problem(matrix, *, rhs=None, known_solution=None, x0=None):
-    """Read a system from files.
+def load_problem(matrix=None, *, problem=None, rhs=None, known_solution=None, x0=None):
+    """Read a system from files, or make a well-known one.
 
     Parameters
     ----------
-    matrix : str or path-like
+    matrix : str or path-like, optional
         As `formats.load_matrix` takes it.
+    problem : str, optional
+        Instead of a matrix, a spec such as ``'poisson2d:512'``, as `problems.make_generator` takes it. Its own
+        right-hand side is used where neither `rhs` nor `known_solution` is given.
     rhs, x0 : str or path-like, optional
         Vectors, as `formats.load_vector` takes them.
     known_solution : str or path-like, optional
@@ -182,13 +212,15 @@ def load_problem(matrix, *, rhs=None, known_solution=None, x0=None):
     Raises
     ------
     InputError
-        For whatever is wrong with a file; see these functions and `Problem`.
+        For whatever is wrong with a file or a spec; see these functions and `Problem`.
     """
-    matrix = load_matrix(matrix)
-    n = len(matrix.values)
+    if (matrix is None) == (problem is None):
+        raise InputError('give either a matrix or a problem')
+    A = make_generator(problem) if matrix is None else load_matrix(matrix)
+    n = A.n if matrix is None else len(A.values)
     if known_solution not in (None, 'index', 'ones'):
         known_solution = load_vector(known_solution, n)
-    return Problem(matrix, None if rhs is None else load_vector(rhs, n), known_solution=known_solution,
+    return Problem(A, None if rhs is None else load_vector(rhs, n), known_solution=known_solution,
                    x0=None if x0 is None else load_vector(x0, n))
 
 

@@ -43,8 +43,8 @@ class Record:
         Statistics.
     scan : Scan or None
     failure : WorkerFailed or None
-    notes : list of str
-        What the user should know about how it went.
+    plan : Plan or None
+    steering : Steering or None
     """
 
     def __init__(self, problem, options, clock, observe):
@@ -53,9 +53,9 @@ class Record:
         if self.x is None:
             self.x = np.zeros(problem.n)
         self.phase, self.seconds = None, dict.fromkeys(PHASES, 0.0)
-        self.history, self.looks, self.owners, self.notes = [], [], [], []
+        self.history, self.looks, self.owners = [], [], []
         self.reads, self.rows_came = [], []
-        self.blocks = 0
+        self.plan = self.steering = self.corrections = None
         self.scan = self.failure = self._saved = self.reported = None
         self.sweeps, self.sweeps_needed = 0.0, None
         self.lowered = {}
@@ -64,7 +64,16 @@ class Record:
         self._observed = -math.inf
         self._stride = 1
         self._skipped = 0
-        self.schedule = options.schedule
+
+    @property
+    def schedule(self):
+        """The schedule that it ended with, or was asked for."""
+        return self.steering.schedule if self.steering else self.options.schedule
+
+    @property
+    def notes(self):
+        """Lines of text: what was decided, what went wrong and what was done about it."""
+        return (self.plan.notes if self.plan else []) + (self.steering.notes if self.steering else [])
 
     @property
     def threshold(self):
@@ -107,12 +116,6 @@ class Record:
         passed = look.residual_norm <= self.threshold
         self.looks.append({'seconds': look.seconds, 'sweeps': look.sweeps, 'reported': look.reported,
                            'residual_norm': look.residual_norm, 'found': 'converged' if passed else 'not yet'})
-
-    def note_fallback(self, schedule):
-        """The schedule was given up."""
-        self.schedule = 'ordered'
-        self.notes.append('the residual grew in %r: went back to the best x and on with the schedule ordered, which '
-                          'is SOR on one machine' % schedule)
 
     def finish(self, status, x, residual_norm):
         """It ended with this x."""

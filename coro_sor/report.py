@@ -27,7 +27,9 @@ def make_report(record):
     -------
     dict
         ``schema``, ``version``: of this report and of coro_sor. ``status``, ``advice``. ``matrix`` (its file), ``n``,
-        ``nonzeros``, ``schedule`` (the one that it ended with), ``omega``, ``rtol``, ``atol``, ``threshold``.
+        ``nonzeros``, ``schedule`` (the one that it ended with), ``why_schedule``, ``order``, ``why_order`` (of
+        updates), ``convergence`` (whether theory promises it), ``speed_up`` (of ordered on these workers, in theory;
+        null where it was not needed), ``omega``, ``omega_used``, ``rtol``, ``atol``, ``threshold``.
         ``residual_norm``, ``relative_residual``: of the returned x, computed by the owners of the rows; null with
         ``residual_reason`` where nothing was computed yet. ``error``: 2-norm and largest entry of x - x*, and relative
         2-norm, where x* is known. ``sweeps``: row updates / n. ``sweeps_needed``: in sync and ordered, the first sweep
@@ -48,16 +50,25 @@ def make_report(record):
         'schema': SCHEMA, 'version': __version__, 'status': str(record.status), 'advice': record.status.advice,
         'matrix': record.problem.name, 'n': record.problem.n,
         'nonzeros': record.problem.nonzeros, 'schedule': record.schedule,
+        **_method(record),
         'omega': options.omega, 'rtol': options.rtol, 'atol': options.atol, 'threshold': record.threshold,
         **_residual(record), 'error': _error(record), 'sweeps': record.sweeps, 'sweeps_needed': record.sweeps_needed,
         'history': [list(entry) for entry in record.history], 'looks': record.looks, 'seconds': record.seconds,
-        'blocks': record.blocks,
+        'blocks': len(record.plan.block_bounds) - 1 if record.plan else 0,
         'rows_lowered': sum(lowered for lowered, _ in record.lowered.values()),
         'lowest_omega': min((lowest for _, lowest in record.lowered.values()), default=options.omega),
         'warnings': list(scan.warnings if scan else record.problem.warnings),
         'notes': list(record.notes), 'failure': _failure(record.failure),
         'workers': [dict(owner) for owner in record.owners]}
     return _plain(report)
+
+
+def _method(record):
+    if record.steering is None:
+        return {}
+    plan, steering = record.plan, record.steering
+    return {'why_schedule': plan.why, 'order': steering.order, 'why_order': steering.why_order,
+            'corrections': record.corrections, 'convergence': steering.convergence(), 'speed_up': plan.speed_up, 'omega_used': steering.omega}
 
 
 def _residual(record):

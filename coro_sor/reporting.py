@@ -111,7 +111,7 @@ def beat_all(engine, owner, coro=None):
     return True
 
 
-def owner_statistics(holding, link, received, computed, waited, parts):
+def owner_statistics(holding, link, received, seconds, parts):
     """What an owner did, as the report has it.
 
     Parameters
@@ -121,8 +121,8 @@ def owner_statistics(holding, link, received, computed, waited, parts):
         To the coordinator.
     received : int
         Messages.
-    computed, waited : float
-        Seconds of its sweeper.
+    seconds : (float, float, float)
+        Of its sweeper: computing, waiting, exchanging values.
     parts : iterable
         What else has ``statistics()``; numbers of the same name are added. None is left out.
 
@@ -130,8 +130,10 @@ def owner_statistics(holding, link, received, computed, waited, parts):
     -------
     dict
     """
-    told = {'blocks': list(holding.blocks), 'rows': holding.stop - holding.start, 'nonzeros': holding.rows.nonzeros,
-            'row_updates': 0, 'seconds_computing': computed, 'seconds_waiting': waited,
+    told = {'blocks': list(holding.blocks), 'block_halos': list(holding.block_halos),
+            'rows': holding.stop - holding.start, 'nonzeros': holding.nonzeros,
+            'row_updates': 0, 'seconds_computing': seconds[0], 'seconds_waiting': seconds[1],
+            'seconds_exchanging': seconds[2],
             'messages_sent': link.messages, 'messages_received': received, 'slices_superseded': 0,
             'peak_memory': peak_bytes()}
     for part in parts:

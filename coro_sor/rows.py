@@ -3,7 +3,7 @@ import hashlib
 
 import numpy as np
 
-__all__ = ['DenseRows', 'RowsDigest', 'SparseRows', 'digest_rows', 'index_dtype']
+__all__ = ['DenseRows', 'RowsDigest', 'SparseRows', 'digest_rows', 'digest_vector', 'index_dtype']
 
 
 def index_dtype(largest):
@@ -194,3 +194,8 @@ def digest_rows(pieces):
     for rows in [pieces] if isinstance(pieces, (DenseRows, SparseRows)) else pieces:
         digest.update(rows)
     return digest.hexdigest()
+
+
+def digest_vector(values):
+    """Digest of a float64 vector, to compare what was verified with what arrived."""
+    return hashlib.sha256(np.ascontiguousarray(values, dtype='<f8')).hexdigest()

@@ -6,6 +6,7 @@ import numpy as np
 
 from coro_sor.rows import DenseRows, RowsDigest
 from coro_sor.solution import InputError
+from coro_sor.wavefront import BlockGraph
 
 __all__ = ['Scan', 'scan']
 
@@ -24,13 +25,13 @@ class Scan(NamedTuple):
     symmetric: bool            # whether A is, to rounding
     row_ratio: float           # largest (sum of |off-diagonal entries| / diagonal entry), by rows
     column_ratio: float        # the same by columns; A is strictly diagonally dominant where one is below 1
-    norm_inf: float            # largest sum of |entries| of a row
+    graph: np.ndarray          # (B, B) which ordering blocks read from each other; None where A is dense
     b: np.ndarray              # (n,) right-hand side of the rows
     b_norm: float              # its 2-norm
     warnings: List[str]        # for the user, those of the problem included
 
 
-def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0):
+def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0, blocks=None):
     """Read A once, piece by piece; nothing is changed.
 
     Parameters
@@ -45,6 +46,8 @@ def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0):
         ``progress(rows)`` after each piece, with the number of rows done. What it raises ends the pass.
     seed : int
         Of the random vectors that test for symmetry.
+    blocks : (B + 1,) sequence of int, optional
+        Bounds of the ordering blocks, where their graph is wanted.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0):
         With row (and column) for NaN or infinity, a zero or missing diagonal entry, a negative one where A is
         symmetric; and where A x* overflows.
     """
-    tally = _Tally(problem, seed)
+    tally = _Tally(problem, seed, blocks)
     digests, nonzeros = [], []
     # Overflow in the sums is expected for entries near the largest double, and handled.
     with np.errstate(all='ignore'):
@@ -76,7 +79,7 @@ def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0):
 class _Tally:
     """Sums over the rows seen so far."""
 
-    def __init__(self, problem, seed):
+    def __init__(self, problem, seed, blocks):
         self._problem, self._name, n = problem, problem.name, problem.n
         # Sums of |probe| below 1 keep products of the largest double finite.
         probes = np.random.default_rng(seed).standard_normal((_PROBES, n))
@@ -86,6 +89,7 @@ class _Tally:
         self._column_sums = np.zeros(n)
         self._b = np.empty(n) if problem.b is None else None
         self._scratch = np.empty((0, n))
+        self._graph = BlockGraph(blocks) if blocks is not None and problem.sparse else None
 
     def add(self, lo, rows):
         """Take in the rows from `lo` on and return them as the solver uses them."""
@@ -120,6 +124,8 @@ class _Tally:
         # No row is empty here: each has its diagonal entry.
         self._row_sums[lo:hi] = np.add.reduceat(sizes, rows.indptr[:-1])
         self._largest[lo:hi] = np.maximum.reduceat(sizes, rows.indptr[:-1])
+        if self._graph is not None:
+            self._graph.add(lo, rows)
         self._column_sums += np.bincount(rows.indices, weights=sizes, minlength=rows.n)
 
     def result(self, bounds, digests, nonzeros):
@@ -137,7 +143,7 @@ class _Tally:
         if not np.isfinite(_norm(b)):
             raise InputError('b: its norm overflows; scale the system')
         return Scan(bounds, digests, nonzeros, diagonal, negative, symmetric, *ratios,
-                    min(float(self._row_sums.max()), np.finfo(float).max), b, _norm(b), warnings)
+                    self._graph and self._graph.graph, b, _norm(b), warnings)
 
     def _is_symmetric(self):
         """Whether u'Av = v'Au to rounding for every pair of probes.

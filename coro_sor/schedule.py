@@ -9,15 +9,15 @@ def exact(schedule):
     return schedule != 'async'
 
 
-def needs(schedule, mine, theirs, sweep, max_staleness=None):
+def needs(schedule, before, sweep, max_staleness=None):
     """The version of a neighbour's slice that a block uses in a sweep.
 
     Parameters
     ----------
     schedule : str
         'async', 'sync' or 'ordered'.
-    mine, theirs : int
-        Numbers of the block and of the neighbour.
+    before : bool
+        Whether the neighbour comes before the block in this sweep.
     sweep : int
         The block's sweep, from 1.
     max_staleness : int, optional
@@ -32,5 +32,5 @@ def needs(schedule, mine, theirs, sweep, max_staleness=None):
     if schedule == 'sync':
         return sweep - 1
     if schedule == 'ordered':
-        return sweep if theirs < mine else sweep - 1
+        return sweep if before else sweep - 1
     return 0 if max_staleness is None else max(0, sweep - max_staleness)

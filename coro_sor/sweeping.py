@@ -1,9 +1,15 @@
-"""The sweeper of an owner: which panels to pass over next, and what is due after each."""
+"""The sweeper of an owner: which panels to pass over next, what is due around each, and what they met."""
 from __future__ import annotations
+
+import math
 
 from .schedule import exact
 
 __all__ = ['Sweeper', 'sweep_all']
+
+_BATCH = 0.02       # seconds of sweeps handed to the pool thread together, which costs 50 microseconds
+_MOST = 1000        # sweeps handed over together, also where the clock stood still
+_POLL = 0.001       # seconds until an actor whose pool thread waited in vain tries again
 
 
 class Sweeper:
@@ -27,104 +33,167 @@ class Sweeper:
     def __init__(self, holding, incoming, outgoings, max_staleness):
         self._holding, self._incoming, self._outgoings = holding, incoming, outgoings
         self._max_staleness = max_staleness
-        self.updates = 0
+        self.updates = self.exchanges = 0
         self.staleness_sum = self.staleness_count = self.staleness_largest = 0
-        self._panels = [(block, panel) for block in holding.blocks for panel in range(len(holding.panels[block]))]
-        self.begin('async', 0)
+        self._rows = {block: [hi - lo for lo, hi in holding.panels[block]] for block in holding.blocks}
+        self.begin('async', 0, 0)
 
-    def begin(self, schedule, until):
-        """Begin an epoch of at most `until` sweeps."""
-        self._schedule, self._until = schedule, until
+    def begin(self, schedule, until, turn):
+        """Begin an epoch of at most `until` sweeps, after `turn` sweeps of the run."""
+        self._schedule, self._until, self._turn = schedule, until, turn
         self.sweeps = dict.fromkeys(self._holding.blocks, 0)
-        self._squares = {}
-        self._sums = {}
+        self.finished = 0           # sweeps of all own blocks
+        self._met, self._sums = {}, {}
         # Several own blocks in 'sync' must not see each other's new entries.
         self._hiding = schedule == 'sync' and len(self._holding.blocks) > 1
-        self._at = 0
+        self._sweep, self._rest = 0, []
+        self._pace = math.inf
 
     @property
     def done(self):
         """Whether all sweeps of this epoch are done."""
-        return self._at == 0 and min(self.sweeps.values()) >= self._until
+        return not self._rest and self._sweep >= self._until
 
     def squares(self):
-        """Sum of squares met in the last sweep of every block; -1 before each has swept."""
+        """Sum of squares met in the last measured sweep of every block; -1 before there was one."""
         return sum(self._sums.values()) if len(self._sums) == len(self._holding.blocks) else -1.0
 
-    def next_step(self):
-        """The (block, panel) pairs to pass over next; None where something must come in first, or all is done.
+    # ---- what is next
 
-        In 'async' that is a whole sweep, since handing work to the pool thread costs 0.1 ms and more.
+    def next_step(self):
+        """The (block, panel, sweep) triples to pass over next; None where something must come in first, or all is done.
+
+        In tiles these are all blocks of the system, else the own ones. What takes little time is several sweeps.
         """
         if self.done:
             return None
-        tasks = []
-        for block, panel in self._panels[self._at:]:
-            if panel == 0 and not self._begin_sweep(block):
-                break
-            tasks.append((block, panel))
-            if exact(self._schedule):
-                break
-        return tasks or None
+        while self._sweep < self._until and (not self._rest or
+                                             self._sweep - self.finished < _BATCH / self._pace):
+            self._sweep += 1
+            self._rest += self._tasks(self._sweep)
+        block, panel, sweep = self._rest[0]
+        other = self.lacking(block, panel, sweep)
+        # For shared memory the pool thread waits; a message comes to the actor.
+        if other is not None and self._incoming.by_message(other):
+            return None
+        return self._rest
 
-    def _begin_sweep(self, block):
-        sweep, read = self.sweeps[block] + 1, self._holding.remote_reads[block]
-        if not self._incoming.ready(block, sweep, read, self._max_staleness):
-            return False
-        self._incoming.use(block, sweep, read)
-        if self._hiding:
-            self._holding.hold_back(block)
-        if read and not exact(self._schedule):
-            staleness = self._incoming.staleness(sweep)
-            self.staleness_sum += staleness
-            self.staleness_count += 1
-            self.staleness_largest = max(self.staleness_largest, staleness)
-        return True
+    def _tasks(self, sweep):
+        order, panels = self._holding.order, self._holding.panels
+        blocks = order.blocks(self._turn + sweep)
+        if self._holding.tiled:
+            return [(block, 0, sweep + self._turn) for block in blocks]
+        step = -1 if order.backward(self._turn + sweep) else 1
+        return [(block, panel, sweep + self._turn) for block in blocks if block in panels
+                for panel in range(len(panels[block]))[::step]]
+
+    def lacking(self, block, panel, turn):
+        """The block that must be waited for before this step; None where it may be done."""
+        incoming, sweep = self._incoming, turn - self._turn
+        if block not in self._rows:
+            return block if incoming.version(block) < sweep else None
+        if self._holding.tiled or not self._first(block, panel, turn):
+            return None
+        return incoming.lacking(block, sweep, self._holding.remote_reads[block], self._rank(turn),
+                                self._max_staleness)
+
+    def _rank(self, turn):
+        return self._holding.order.rank(turn) if self._schedule == 'ordered' else None
+
+    def _first(self, block, panel, turn):
+        return panel == (len(self._rows[block]) - 1 if self._holding.order.backward(turn) else 0)
+
+    def _last(self, block, panel, turn):
+        return panel == (0 if self._holding.order.backward(turn) else len(self._rows[block]) - 1)
+
+    def _last_own(self, turn):
+        return next(block for block in reversed(self._holding.order.blocks(turn)) if block in self._rows)
+
+    # ---- in the pool thread
+
+    def before(self, block, panel, turn):
+        """Write what the step may use into x; once it lacks nothing."""
+        incoming, sweep = self._incoming, turn - self._turn
+        if block not in self._rows:
+            incoming.use_version(block, sweep)
+            return
+        if not exact(self._schedule):
+            incoming.refresh()
+        elif self._first(block, panel, turn):
+            incoming.use(block, sweep, self._holding.remote_reads[block], self._rank(turn))
+            if self._hiding:
+                self._holding.hold_back(block)
+
+    def after(self, block, panel, turn, currents):
+        """Let the neighbours have what the step has changed; returns those that a message must be sent to.
+
+        Parameters
+        ----------
+        currents : dict of int to object
+            What `Outgoing.current` was when the epoch began, by owner.
+        """
+        sweep, last = turn - self._turn, self._holding.tiled or self._last(block, panel, turn)
+        if not exact(self._schedule):
+            return [owner for owner, outgoing in self._outgoings.items()
+                    if outgoing.send_newest(block, panel, sweep, currents[owner], last)]
+        blocks = [block] if last else []
+        if self._hiding and last:
+            self._holding.hide(block)
+            blocks = []
+            if block == self._last_own(turn):
+                self._holding.reveal()
+                blocks = self._holding.blocks
+        return [owner for owner, outgoing in self._outgoings.items() for each in blocks
+                if outgoing.send_version(each, sweep, currents[owner])]
+
+    # ---- afterwards
+
+    def finish_step(self, squares, seconds):
+        """Note what the first steps of those that were next have met."""
+        done, self._rest = self._rest[:len(squares)], self._rest[len(squares):]
+        self.count(done)
+        finished, before = [], self.finished
+        for (block, panel, turn), met in zip(done, squares):
+            if block not in self._rows:
+                continue
+            self._met[block, panel] = met
+            if self._holding.tiled or self._last(block, panel, turn):
+                finished += self._finish_block(block, turn - self._turn)
+        if self.finished > before:
+            self._pace = max(seconds / (self.finished - before), _BATCH / _MOST)
+        return finished
 
     def count(self, tasks):
-        """Count the row updates of a step."""
-        for block, panel in tasks:
-            lo, hi = self._holding.panels[block][panel]
-            self.updates += hi - lo
+        """Count the row updates of steps."""
+        for block, panel, _ in tasks:
+            if block in self._rows:
+                self.updates += self._rows[block][panel] if not self._holding.tiled else sum(self._rows[block])
 
-    def finish_step(self, tasks, squares):
-        """Note what a step met and, in 'sync' and 'ordered', let the neighbours have what changed."""
-        self._at = (self._at + len(tasks)) % len(self._panels)
-        self.count(tasks)
-        for (block, panel), met in zip(tasks, squares):
-            self._squares[block, panel] = met
-            if panel == len(self._holding.panels[block]) - 1:
-                self._finish_sweep(block)
+    def _finish_block(self, block, sweep):
+        self.sweeps[block] = sweep
+        met = [self._met.pop((block, panel), None) for panel in range(len(self._rows[block]))]
+        met = met[:1] if self._holding.tiled else met
+        measured = None not in met
+        if measured:
+            self._sums[block] = sum(met)
+        if min(self.sweeps.values()) < sweep:
+            return []
+        self.finished = sweep
+        if exact(self._schedule):
+            self._incoming.drop_used(sweep)
+        elif self._incoming.reads:
+            self._note_staleness(self._incoming.staleness(sweep + 1))
+        return [(sweep, self.squares())] if measured else []
 
-    def _finish_sweep(self, block):
-        self.sweeps[block] += 1
-        self._sums[block] = sum(self._squares[block, panel] for panel in range(len(self._holding.panels[block])))
-        last = block == self._holding.blocks[-1]
-        if self._hiding:
-            self._holding.hide(block)
-            if last:
-                self._holding.reveal()
-                for each in self._holding.blocks:
-                    self._send_version(each)
-        elif exact(self._schedule):
-            self._send_version(block)
-        if last and exact(self._schedule):
-            self._incoming.drop_used(self.sweeps[block])
-
-    def _send_version(self, block):
-        for outgoing in self._outgoings.values():
-            outgoing.send_version(block, self.sweeps[block])
+    def _note_staleness(self, staleness):
+        self.staleness_sum += staleness
+        self.staleness_count += 1
+        self.staleness_largest = max(self.staleness_largest, staleness)
 
     def statistics(self):
         """What was swept, as the report has it."""
         return {'row_updates': self.updates, 'mean_staleness': self.staleness_sum / max(1, self.staleness_count),
                 'largest_staleness': self.staleness_largest}
-
-    def whole_sweep(self):
-        """(sweep, sum of squares) if a sweep of all blocks has just ended in 'sync' or 'ordered', else None."""
-        if self._at or not exact(self._schedule):
-            return None
-        return self.sweeps[self._holding.blocks[-1]], self.squares()
 
 
 def sweep_all(engine, owner, coro=None):
@@ -138,10 +207,12 @@ def sweep_all(engine, owner, coro=None):
                 yield coro.receive()
                 owner.parked(False)
                 owner.waited += engine.now() - began
-            else:
-                squares = yield engine.compute(owner.holding.sweep, tasks, owner.after_panel())
-                owner.computed += engine.now() - began
-                owner.stepped(tasks, squares)
+                continue
+            hooks = owner.hooks()
+            squares = yield engine.compute(owner.holding.sweep, tasks, hooks.before, hooks.after)
+            owner.stepped(tasks, squares, hooks, engine.now() - began)
+            if not squares:
+                yield coro.sleep(_POLL)
     except Exception as error:      # whatever a kernel raises, the coordinator must hear of it
         owner.failed(error)
     return True

@@ -1,42 +1,39 @@
-"""One sweep and one residual of a block of rows, dense or sparse, and their slow reference."""
+"""One sweep and one residual of the rows of an owner, dense or sparse, and their slow reference."""
 from coro_sor.kernels.dense import DenseKernel
+from coro_sor.kernels.passes import PanelPasser, StripPasser
+from coro_sor.kernels.strips import StripKernel
 
-__all__ = ['make_kernel', 'panel_step']
+__all__ = ['make_passer', 'panel_step']
 
 
-def make_kernel(rows, b, start, omega, panels):
-    """Choose the kernel for a block of rows and prepare it.
+def make_passer(layout, b, omega, panels, bounds=None):
+    """Make the kernel for an owner's rows and what passes over them with it.
 
     Parameters
     ----------
-    rows : object
-        Rows ``start .. start + m`` of A: either ``values``, an (m, n) C-contiguous float64 array, or ``indptr``,
-        ``indices`` (sorted, no duplicates, counted over all columns) and ``data``. Kept by reference, never copied.
+    layout : DenseLayout or SparseLayout
+        The rows; kept by reference, never copied.
     b : (m,) array
-        Right-hand side of these rows.
-    start : int
-        Number of the first row in the whole matrix.
-    omega : float or (m,) array
-        Relaxation factor, one for all rows or one for each.
-    panels : list of (int, int)
-        Ranges of local rows that ascend and cover ``0 .. m``; cheapest in time and memory where they start at
-        multiples of `panel_step`.
+        Right-hand side of these rows, in the order of x.
+    omega : (m,) array
+        Relaxation factors.
+    panels : dict of int to list of (int, int)
+        Of each own block.
+    bounds : list of int, optional
+        Of all blocks of the system, for dense rows in strips, which the exact order needs.
 
     Returns
     -------
-    DenseKernel or SparseKernel
-        Both offer ``sweep(x, panel_index)``, ``residual(x, out=None)``, ``set_omega(omega)`` and ``work``.
+    PanelPasser or StripPasser
     """
-    return _kernel_class(rows)(rows, b, start, omega, panels)
+    if layout.sparse:
+        from coro_sor.kernels.sparse import SparseKernel    # imports scipy, which takes a worker 0.1 s to start
+        return PanelPasser(SparseKernel(layout.arrangement, b, omega, layout.size), panels)
+    if bounds is not None:
+        return StripPasser(StripKernel(layout.rows, b, layout.own.start, omega, bounds), bounds)
+    return PanelPasser(DenseKernel(layout.rows, b, layout.own.start, omega, layout.flat), panels)
 
 
 def panel_step(rows):
     """Return the number of rows that the kernel for `rows` treats at once, for `coro_sor.partition.panels`."""
-    return _kernel_class(rows).SIZE
-
-
-def _kernel_class(rows):
-    if hasattr(rows, 'values'):
-        return DenseKernel
-    from coro_sor.kernels.sparse import SparseKernel    # imports scipy, which takes a worker 0.1 s to start
-    return SparseKernel
+    return DenseKernel.SIZE if hasattr(rows, 'values') else 1

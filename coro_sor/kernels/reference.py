@@ -4,7 +4,7 @@ import numpy as np
 __all__ = ['block_sor', 'sor_sweep']
 
 
-def sor_sweep(A, b, x, omega, first=0, stop=None):
+def sor_sweep(A, b, x, omega, first=0, stop=None, rows=None):
     """Pass once over rows first .. stop in natural order: x_i += omega (b_i - sum over j of a_ij x_j) / a_ii.
 
     Parameters
@@ -17,6 +17,8 @@ def sor_sweep(A, b, x, omega, first=0, stop=None):
         Relaxation factor, one for all rows or one for each.
     first, stop : int, optional
         Rows to pass over; all by default.
+    rows : sequence of int, optional
+        Rows to pass over instead, in this order.
 
     Returns
     -------
@@ -24,14 +26,14 @@ def sor_sweep(A, b, x, omega, first=0, stop=None):
         x itself.
     """
     omega = np.broadcast_to(omega, x.shape)
-    for i in range(first, len(x) if stop is None else stop):
+    for i in range(first, len(x) if stop is None else stop) if rows is None else rows:
         columns, values = _row(A, i)
         diagonal = values[columns == i].sum()
         x[i] += omega[i] * (b[i] - values.dot(x[columns])) / diagonal
     return x
 
 
-def block_sor(A, b, x, omega, bounds, schedule, sweeps):
+def block_sor(A, b, x, omega, bounds, schedule, sweeps, order=None):
     """SOR on blocks of rows, as the exact schedules define it.
 
     Parameters
@@ -46,6 +48,9 @@ def block_sor(A, b, x, omega, bounds, schedule, sweeps):
         'sync': in sweep k a block uses x of sweep k - 1 for all rows outside itself (block Jacobi with SOR inside).
         'ordered': one block after the other, which is SOR on one machine.
     sweeps : int
+    order : callable, optional
+        ``order(sweep)``, of sweep 1, 2, ..., gives the rows of each block in the order of updates, the blocks too in
+        theirs; all ascending by default.
 
     Returns
     -------
@@ -60,12 +65,13 @@ def block_sor(A, b, x, omega, bounds, schedule, sweeps):
     if schedule not in ('sync', 'ordered'):
         raise ValueError('no reference for schedule %r' % (schedule,))
     x = np.array(x, dtype=np.float64)
-    for _ in range(sweeps):
+    ascending = [np.arange(first, stop) for first, stop in zip(bounds[:-1], bounds[1:])]
+    for sweep in range(1, sweeps + 1):
         seen = x.copy() if schedule == 'sync' else x
-        for first, stop in zip(bounds[:-1], bounds[1:]):
+        for rows in ascending if order is None else order(sweep):
             mine = seen.copy() if schedule == 'sync' else x
-            sor_sweep(A, b, mine, omega, first, stop)
-            x[first:stop] = mine[first:stop]
+            sor_sweep(A, b, mine, omega, rows=rows)
+            x[rows] = mine[rows]
     return x
 
 

@@ -1,133 +1,44 @@
-"""Sub-blocks of a block of rows and the inverses of their lower triangles: what both kernels share."""
-import abc
+import os; os.environ["OMP_NUM_THREADS"]=os.environ["OPENBLAS_NUM_THREADS"]="1"
+"""Inverses of the small triangles on the diagonal: with them passing over a sub-block's rows is one small product.
 
+D / omega + L is the lower triangle of a diagonal sub-block with its diagonal divided by omega, row by row. Solving
+with it is what passing over those rows one by one does (forward substitution), so the result is that of the row loop,
+up to rounding; D / omega + U does the same for descending rows.
+"""
 import numpy as np
 
-__all__ = ['TriangleKernel', 'invert_lower']
+__all__ = ['invert_lower', 'inverse_triangles']
 
 
-class TriangleKernel(abc.ABC):
-    """Exact point SOR by sub-blocks: with r = b_k - A_k x, x_k += inv(D / omega + L)_kk r.
-
-    D / omega + L is the lower triangle of A with its diagonal divided by omega, row by row. Solving with its
-    k-th diagonal sub-block is what passing over those rows one by one does (forward substitution), so the result is
-    that of the row loop, up to rounding.
+def inverse_triangles(squares, omega, upper=False):
+    """Invert D / omega + L, or D / omega + U, of several diagonal sub-blocks.
 
     Parameters
     ----------
-    rows, b, start, omega, panels
-        See `coro_sor.kernels.make_kernel`.
+    squares : list of (h, h) arrays
+        Sub-blocks one after the other, of any heights h; only read.
+    omega : (sum of all h,) array
+        Relaxation factor of each row.
+    upper : bool
+        Invert the upper triangles instead of the lower ones.
 
-    Attributes
-    ----------
-    work : list of int
-        Nonzeros of each panel.
-
-    Raises
-    ------
-    ValueError
-        If the panels don't ascend from 0 to m without gaps.
+    Returns
+    -------
+    (k, s, s) array of float64
+        The inverse of sub-block k in its first h rows and columns, where s is the largest h.
     """
-
-    SIZE = 64
-
-    def __init__(self, rows, b, start, omega, panels):
-        self._rows = rows
-        self._b = np.ascontiguousarray(b, dtype=np.float64)
-        self._start = start
-        self._panels = [(int(lo), int(hi)) for lo, hi in panels]
-        self._check_panels()
-        self._pieces = [(lo, min(lo + self.SIZE, stop)) for first, stop in self._panels
-                        for lo in range(first, stop, self.SIZE)]
-        width = max(hi - lo for lo, hi in self._pieces)
-        self._inverses = np.empty((len(self._pieces), width, width))
-        self._residual = np.zeros(len(self._b))
-        self._change = np.empty(width)
-        self._x = None
-        self.set_omega(omega)
-        self.work = [self._nonzeros(lo, hi) for lo, hi in self._panels]
-
-    def _check_panels(self):
-        met = 0
-        for lo, hi in self._panels:
-            if lo != met or hi <= lo:
-                raise ValueError('panel (%d, %d) does not continue at row %d of the block' % (lo, hi, met))
-            met = hi
-        if met != len(self._b):
-            raise ValueError('the panels end at row %d of a block of %d rows' % (met, len(self._b)))
-
-    def set_omega(self, omega):
-        """Use another relaxation factor from the next sweep on.
-
-        Parameters
-        ----------
-        omega : float or (m,) array
-            One factor for all rows or one for each.
-        """
-        omega = np.broadcast_to(np.asarray(omega, dtype=np.float64), self._b.shape)
-        self._inverses.fill(0.0)
-        self._put_triangles(self._inverses)
-        diagonals = np.einsum('kii->ki', self._inverses)
-        for (lo, hi), diagonal in zip(self._pieces, diagonals):
-            diagonal[:hi - lo] /= omega[lo:hi]
-            diagonal[hi - lo:] = 1.0
-        invert_lower(self._inverses)
-
-    def _bind(self, x):
-        """Make the views of x once for each buffer: slicing costs as much as the small products."""
-        if x.dtype != np.float64 or x.ndim != 1 or not x.flags.c_contiguous:
-            raise ValueError('x must be a contiguous vector of float64')
-        steps = iter([self._step(index, lo, hi, x) for index, (lo, hi) in enumerate(self._pieces)])
-        self._steps = [[next(steps) for _ in range(lo, hi, self.SIZE)] for lo, hi in self._panels]
-        self._x = x
-
-    @abc.abstractmethod
-    def _put_triangles(self, triangles):
-        """Write the lower triangle of every sub-block into (pieces, width, width) zeros."""
-
-    @abc.abstractmethod
-    def _nonzeros(self, lo, hi):
-        """Count the nonzeros of local rows lo .. hi."""
-
-    @abc.abstractmethod
-    def _step(self, index, lo, hi, x):
-        """Collect the views that a sweep needs for one sub-block."""
-
-    @abc.abstractmethod
-    def sweep(self, x, panel_index):
-        """Pass once over a panel, row by row in natural order.
-
-        Parameters
-        ----------
-        x : (n,) float64 array, contiguous
-            Changed in place in this panel's rows only. The rest is read live, sub-block by sub-block, so another
-            thread or process may be writing it.
-        panel_index : int
-            Which panel of the list the kernel was made with.
-
-        Returns
-        -------
-        float
-            Sum of squares of the residual's entries, each as met before its sub-block changed. Not finite where the
-            iteration overflowed.
-        """
-
-    @abc.abstractmethod
-    def residual(self, x, out=None):
-        """Compute b - A x for all rows of the block.
-
-        Parameters
-        ----------
-        x : (n,) float64 array, contiguous
-            Only read.
-        out : (m,) float64 array, optional
-            Where to put the result.
-
-        Returns
-        -------
-        (m,) array
-            The residual, ``out`` itself where given.
-        """
+    width = max(len(square) for square in squares)
+    triangles = np.zeros((len(squares), width, width))
+    stop = 0
+    for triangle, square in zip(triangles, squares):
+        height = len(square)
+        start, stop = stop, stop + height
+        triangle[:height, :height] = np.tril(square.T if upper else square)
+        diagonal = np.einsum('ii->i', triangle)
+        diagonal[:height] /= omega[start:stop]
+        diagonal[height:] = 1.0
+    invert_lower(triangles)
+    return np.ascontiguousarray(triangles.transpose(0, 2, 1)) if upper else triangles
 
 
 def invert_lower(triangles):

@@ -1,32 +1,35 @@
 """A finished solve as a short table for a person."""
 from __future__ import annotations
 
-import os
-
 __all__ = ['summary_lines']
 
 _MOST_WORKERS = 16      # lines of the table of workers; the rest is in the report
 
-_COLUMNS = ('worker', 'rows', 'nonzeros', 'sweeps', 'computing', 'waiting', 'messages', 'sent', 'staleness', 'memory')
+_COLUMNS = ('worker', 'rows', 'nonzeros', 'sweeps', 'computing', 'waiting', 'exchanging', 'exchanges', 'staleness',
+            'memory')
 
 
-def summary_lines(report, matrix, total, verbose=False):
+def summary_lines(report, system, total, verbose=False):
     """Lines of text.
 
     Parameters
     ----------
     report : dict
         As `coro_sor.report.make_report` makes it.
-    matrix : str
-        File of A.
+    system : str
+        What to call it: the name of A's file, or the spec of a well-known one.
     total : float
         Seconds that everything took.
     verbose : bool
         Whether all looks are listed.
     """
     lines = ['%s: %s' % (report['status'], report['advice'])]
-    facts = [('system', '%s, n = %d, %d nonzeros' % (os.path.basename(matrix), report['n'], report['nonzeros'])),
-             ('method', _method(report)), ('residual', _residual(report))]
+    facts = [('system', '%s, n = %d, %d nonzeros' % (system, report['n'], report['nonzeros'])),
+             ('method', _method(report))]
+    if report.get('why_schedule'):
+        facts += [('schedule', '%s: %s' % (report['schedule'], report['why_schedule'])),
+                  ('order', '%s: %s' % (report['order'], report['why_order'])), ('converges', report['convergence'])]
+    facts.append(('residual', _residual(report)))
     if report['error'] is not None:
         facts.append(('error', _error(report['error'])))
     facts += [('sweeps', _sweeps(report)), ('seconds', _seconds(report['seconds'], total))]
@@ -99,7 +102,16 @@ def _worker(worker):
         staleness = '%.1f, max %.0f' % (worker['mean_staleness'], worker['largest_staleness'])
     return (name, '%d' % worker['rows'], '%d' % worker['nonzeros'], '%.6g' % worker['sweeps'],
             '%.2f s' % worker['seconds_computing'], '%.2f s' % worker['seconds_waiting'],
-            '%d' % worker['messages_sent'], _size(worker['bytes_sent']), staleness, _size(worker['peak_memory']))
+            '%.2f s' % worker['seconds_exchanging'], _exchanges(worker), staleness, _size(worker['peak_memory']))
+
+
+def _exchanges(worker):
+    """How often a sweep values were sent, and how."""
+    if not worker['slices_sent']:
+        return '-'
+    ways = [name for name, used in (('memory', worker['neighbours_shared']), ('messages', worker['neighbours'] -
+                                                                              worker['neighbours_shared'])) if used]
+    return '%.3g a sweep by %s' % (worker['slices_sent'] / max(1.0, worker['sweeps']) / worker['neighbours'], ' and '.join(ways))
 
 
 def _size(count):

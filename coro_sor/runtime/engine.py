@@ -32,7 +32,7 @@ import time
 
 from ..peers import PeerHolds, pair
 from ..solution import SolverError, Unreachable
-from . import codec, compat
+from . import codec, compat, segments
 from .compat import Coro, Location, Peer, RCI, Request, Scheduler, core, log
 from .sockets import GuardedSocket
 from .tls import make_contexts
@@ -162,6 +162,22 @@ class Engine(PeerHolds):
         if self._pool is None:
             self._pool = core.AsyncThreadPool(1)
         return self._pool.async_task(_call, function, args)
+
+    def publish(self, words):
+        """Shared memory that other processes of this machine can `attach`; None where the system has none."""
+        try:
+            return segments.Segment(words)
+        except (OSError, AttributeError) as error:
+            log.info('no shared memory: %s', error)
+            return None
+
+    def attach(self, name, words):
+        """A read-only float64 array of what another process published by this name; None if it is out of reach."""
+        return segments.attach(name, words)
+
+    def until(self, condition, seconds):
+        """For functions that `compute` runs: wait until ``condition()`` holds, `seconds` at most."""
+        segments.await_true(condition, seconds)
 
     def serve(self, name, actor):
         """Let other processes start `actor` here as `name`; once a name."""

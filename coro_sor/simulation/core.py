@@ -51,7 +51,7 @@ class Simulation:
         self.network = Network() if network is None else network
         self.now = 0.0
         self.transcript = collections.deque(maxlen=transcript_length)
-        self.machines = {}
+        self.machines, self.memory = {}, []
         self.running = None
         self.failure = None
         self._cost = cost
@@ -152,7 +152,10 @@ class Simulation:
 
     def cost(self, function, args):
         """Seconds that ``function(*args)`` takes on a machine of speed 1."""
-        return COST * self.random.uniform(0.5, 2.0) if self._cost is None else self._cost(function, args)
+        if self._cost is not None:
+            return self._cost(function, args)
+        steps = len(args[0]) if args and isinstance(args[0], list) else 1      # a list is that of a sweeper's panels
+        return COST * steps * self.random.uniform(0.5, 2.0)
 
     def new_id(self):
         return next(self._ids)

@@ -1,6 +1,8 @@
 """The engine interface of one simulated process."""
 from __future__ import annotations
 
+import numpy as np
+
 from ..peers import PeerHolds, pair
 from ..solution import Unreachable
 from .coroutine import Coroutine, Reference, Wait
@@ -11,6 +13,20 @@ from .wire import check
 __all__ = ['SimulatedEngine']
 
 ASK_AGAIN = 0.05         # seconds until a peer is asked again for an actor that it does not serve yet
+
+
+class Segment:
+    """Shared memory of one machine."""
+
+    lock = None
+
+    def __init__(self, engine, words):
+        self.array = np.zeros(words)
+        engine.simulation.memory.append(self.array)
+        self.name = engine.location[0], len(engine.simulation.memory) - 1
+
+    def close(self):
+        """Nothing needs to be done."""
 
 
 class SimulatedEngine(PeerHolds):
@@ -57,6 +73,22 @@ class SimulatedEngine(PeerHolds):
         It runs at the beginning or at the end of its interval, by seed; what else happens here goes on meanwhile.
         """
         return self._pool.compute(function, args)
+
+    def publish(self, words):
+        """Memory that other processes at the same address can `attach`."""
+        return Segment(self, words)
+
+    def attach(self, name, words):
+        """What a process at the same address published by this name; None if there is no such."""
+        address, number = name
+        if address != self.location[0]:
+            return None
+        array = self.simulation.memory[number].view()
+        array.flags.writeable = False
+        return array
+
+    def until(self, condition, seconds):
+        """For functions that `compute` runs: here they are over in an instant, and nothing changes meanwhile."""
 
     def connect(self, location, timeout):
         """To be yielded: whether the process at `location` answered just now; then both know each other.

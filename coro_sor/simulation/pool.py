@@ -40,15 +40,23 @@ class Pool:
         coroutine, wait, function, args = self._queue.popleft()
         seconds = self._simulation.cost(function, args) / self._speed
         # What others see of a computation meanwhile is anything between nothing and all of it: one of both, by seed.
-        outcome = _outcome(function, args) if self._simulation.random.random() < 0.5 else None
+        outcome = self._outcome(coroutine, function, args) if self._simulation.random.random() < 0.5 else None
         self._simulation.push(self._engine, seconds, self._end, coroutine, wait, function, args, outcome)
 
     def _end(self, coroutine, wait, function, args, outcome):
-        value, error = outcome or _outcome(function, args)
+        value, error = outcome or self._outcome(coroutine, function, args)
         self._simulation.note(self._engine, '%s has %s' % (coroutine, wait))
         coroutine.wake(wait, value, error)
         self._busy = False
         self._next()
+
+    def _outcome(self, coroutine, function, args):
+        # What the function sends, this process sends.
+        running, self._simulation.running = self._simulation.running, coroutine
+        try:
+            return _outcome(function, args)
+        finally:
+            self._simulation.running = running
 
 
 def _outcome(function, args):

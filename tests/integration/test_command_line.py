@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from coro_sor.addresses import free_port
+from coro_sor.problems import pagerank, poisson2d
 from coro_sor.report import SCHEMA
 from processes import children_of, environment, is_alive, wait_until
 
@@ -23,8 +24,8 @@ SPELLINGS = {
     'coro-sor': ['-c', 'import sys; from coro_sor.cli import main; sys.exit(main())'],
 }
 SOLVABLE = ['--matrix', 'A.txt', '--known-solution', 'index', '--local', '2']
-ENDLESS = ['--matrix', 'grid.txt', '--known-solution', 'index', '--local', '2', '--omega', '0.0001',
-           '--max-sweeps', '1000000000', '--output', 'x.txt', '--report', 'r.json']
+ENDLESS = ['--matrix', 'grid.txt', '--known-solution', 'index', '--local', '2', '--blocks', '2', '--schedule', 'async',
+           '--omega', '0.0001', '--max-sweeps', '1000000000', '--output', 'x.txt', '--report', 'r.json']
 
 
 def write_triplets(path, A):
@@ -124,7 +125,7 @@ def start(folder):
 # ---- exit status and files
 
 def test_a_converged_solve_writes_x_and_the_report_and_ends_with_status_0(folder):
-    ended = run(folder, *SOLVABLE, '--output', 'x.npy', '--report', 'r.json')
+    ended = run(folder, *SOLVABLE, '--blocks', '2', '--output', 'x.npy', '--report', 'r.json')
     assert (ended.returncode, ended.stderr) == (0, '')
     np.testing.assert_allclose(np.load(folder / 'x.npy'), np.arange(1, 41), rtol=1e-6)
     report = read_report(folder)
@@ -136,6 +137,39 @@ def test_a_converged_solve_writes_x_and_the_report_and_ends_with_status_0(folder
     assert 'x.npy, r.json' in ended.stdout
     # Without a terminal nothing is painted while it runs.
     assert not set('\r\x1b') & set(ended.stdout)
+
+
+@pytest.mark.parametrize('more, came', [([], 'made'), (['--no-local-files'], 'messages')])
+def test_a_well_known_system_needs_no_file_and_its_rows_are_made_where_they_are_used(folder, more, came):
+    ended = run(folder, '--problem', 'poisson2d:20', '--omega', '1.7', '--local', '2', '--blocks', '2', '--schedule',
+                'sync', '--output', 'x.npy', '--report', 'r.json', *more)
+    assert (ended.returncode, ended.stderr) == (0, '')
+    assert '  system    poisson2d:20, n = 400, 1920 nonzeros' in ended.stdout.splitlines()
+    assert np.linalg.norm(1 - poisson2d(20).matvec(np.load(folder / 'x.npy'))) <= 1.001e-8 * 20
+    report = read_report(folder)
+    assert report['matrix'] == 'poisson2d:20'
+    assert [worker['rows_came'] for worker in report['workers']] == [came, came]
+
+
+@pytest.mark.parametrize('problem', ['gram:40', 'geometric:500'])
+def test_a_well_known_system_may_have_another_right_hand_side(folder, problem):
+    ended = run(folder, '--problem', problem, '--known-solution', 'index', '--local', '2', '--schedule', 'ordered',
+                '--report', 'r.json')
+    assert (ended.returncode, ended.stderr) == (0, '')
+    assert read_report(folder)['error']['relative'] < 1e-5
+    assert all(worker['rows_came'] == 'made' for worker in read_report(folder)['workers'])
+
+
+def test_workers_read_a_graph_themselves_wherever_they_run(folder):
+    ring = ''.join('%d %d\n' % (k, (k + 1) % 30) for k in range(30))
+    (folder / 'graph.txt').write_text('# a ring and a chord\n' + ring + '3 17\n')
+    ended = run(folder, '--problem', 'pagerank:graph.txt', '--local', '2', '--blocks', '2', '--output', 'x.npy',
+                '--report', 'r.json')
+    assert (ended.returncode, ended.stderr) == (0, '')
+    x = np.load(folder / 'x.npy')
+    assert x.sum() == pytest.approx(1, rel=1e-6)
+    np.testing.assert_allclose(pagerank(folder / 'graph.txt').matvec(x), 0.15 / 30, rtol=1e-6)
+    assert [worker['rows_came'] for worker in read_report(folder)['workers']] == ['made', 'made']
 
 
 def test_quiet_prints_nothing(folder):

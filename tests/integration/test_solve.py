@@ -8,7 +8,7 @@ import pytest
 
 import coro_sor
 from coro_sor.problems import poisson2d, random_dense
-from processes import wait_until
+from processes import children_of, wait_until
 
 
 @pytest.fixture(scope='module')
@@ -126,20 +126,14 @@ def test_a_killed_worker_ends_the_run_with_its_node_and_rows():
         def kill_one(record):
             if record.phase == 'iterate' and not killed:
                 killed.append(True)
-                pids = [pid for pid in workers_below(os.getpid())]
-                os.kill(pids[0], signal.SIGKILL)
-        solution = cluster.solve(poisson2d(80), np.ones(6400), rtol=1e-15, observe=kill_one, time_limit=40.0)
+                os.kill(children_of(cluster._local.pid)[0], signal.SIGKILL)
+        solution = cluster.solve(poisson2d(80), np.ones(6400), blocks=2, schedule='async', rtol=1e-15, observe=kill_one,
+                                 time_limit=40.0)
     assert solution.status is coro_sor.Status.WORKERS_LOST
     # What came back is x0 or a later x, and the residual is that x's own.
     r = np.ones(6400) - poisson2d(80).matvec(solution.x)
     assert np.linalg.norm(r) == pytest.approx(solution.residual_norm)
     assert 'node local' in solution.report['failure']['text'] and 'rows' in solution.report['failure']['text']
-
-
-def workers_below(pid):
-    """Worker processes of the youngest node that process `pid` has started."""
-    from processes import children_of
-    return children_of(max(children_of(pid)))
 
 
 def test_many_small_blocks_running_flat_out_leave_the_coordinator_idle(cluster):

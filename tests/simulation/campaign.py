@@ -1,43 +1,67 @@
-"""Whole solves on the simulator: a coordinator, one node with some workers, what happens to them, and what must hold."""
+"""Whole solves on the simulator: a coordinator, nodes with some workers, what happens to them, and what must hold."""
+import contextlib
+import random
+from unittest import mock
+
 import numpy as np
 
+from coro_sor import planning
 from coro_sor.block import block_owner
 from coro_sor.coordinator import coordinate
+from coro_sor.csr import from_triplets
 from coro_sor.directory import make_directory
 from coro_sor.messages import Cancel
 from coro_sor.options import Options
 from coro_sor.roster import Roster
 from coro_sor.simulation import Network, Simulation
 from coro_sor.solution import Status
+from coro_sor.sweeping import Sweeper
 
-__all__ = ['World', 'assert_honest', 'dense', 'replayed', 'residual_norm', 'solve']
+__all__ = ['EXCHANGES', 'World', 'assert_honest', 'dense', 'each_step', 'replayed', 'residual_norm', 'solve',
+           'sparse']
+
+EXCHANGES = ('messages', 'shared')
 
 
 class World:
-    """A coordinator's machine and one node: its supervisor and its worker processes.
+    """A coordinator's machine and the nodes: their supervisors and worker processes.
 
     Parameters
     ----------
     seed : int
     workers : int
+        Of all nodes; each node has about as many.
     network : Network, optional
     cost : callable, optional
         As `Simulation` takes it.
     faults : Network, optional
         What the network is like from 5 ms after an owner was started, when there is something to lose.
+    nodes : int
+        Workers of one node may share memory.
+    piecemeal : bool
+        Whether owners hand the pool thread fewer steps at a time than they would, by seed, so that more happens in
+        between.
     """
 
-    def __init__(self, seed=1, workers=2, network=None, cost=None, faults=None):
+    def __init__(self, seed=1, workers=2, network=None, cost=None, faults=None, nodes=1, piecemeal=False):
         self.simulation = Simulation(seed, network or Network(), cost)
         self.me = self.simulation.machine('coordinator')
-        self.supervisor = self.simulation.machine('node')
-        self.workers = [self.simulation.machine('node') for _ in range(workers)]
-        self.roster = Roster('node')
-        for pid, worker in enumerate(self.workers, 100):
-            worker.serve('block_owner', self._owner)
-            self.roster.started(worker.location[1], pid)
-        self.supervisor.serve('directory', make_directory(self.roster))
+        self._directories, self.workers, self._node_of = [], [], []
+        for node in range(nodes):
+            self._add_node('node%d' % node, len(range(node, workers, nodes)))
         self._faults, self._started = faults, 0
+        self._piecemeal = _piecemeal(seed) if piecemeal else contextlib.nullcontext()
+
+    def _add_node(self, name, workers):
+        supervisor, roster = self.simulation.machine(name), Roster(name)
+        supervisor.serve('directory', make_directory(roster))
+        for pid in range(100, 100 + workers):
+            worker = self.simulation.machine(name)
+            worker.serve('block_owner', self._owner)
+            roster.started(worker.location[1], pid)
+            self.workers.append(worker)
+            self._node_of.append((supervisor, roster, pid))
+        self._directories.append((name, supervisor.location))
 
     def _owner(self, engine, *args, coro=None):
         self._started += 1
@@ -49,9 +73,21 @@ class World:
             self.simulation.network = self._faults
 
     def solve(self, problem, until=600.0, observe=None, **options):
-        """Run the coordinator to its end and return its record."""
-        nodes = [('node', self.supervisor.location)]
-        return self.simulation.run(self.me, coordinate, problem, Options(**options), nodes, observe, until=until)
+        """Run the coordinator to its end and return its record.
+
+        Unless `options` say otherwise, it is 'async' with a block for each worker. Where there are blocks enough all
+        workers are used, though fewer might be faster; unless `blocks` is None, so that the plan is left alone.
+        """
+        options = Options(**{'schedule': 'async', 'blocks': len(self.workers), **options})
+        with contextlib.ExitStack() as patches:
+            if options.blocks is not None:
+                patches.enter_context(mock.patch.object(planning, '_more_parallel', lambda plan, *others: plan))
+            patches.enter_context(self._piecemeal)
+            record = self.simulation.run(self.me, coordinate, problem, options, self._directories, observe,
+                                         until=until)
+        if options.blocks and record.plan and not any(worker.crashed for worker in self.workers):
+            assert len(record.plan.owner_bounds) - 1 == min(len(self.workers), options.blocks, problem.n)
+        return record
 
     # ---- what happens, at a virtual second
 
@@ -61,10 +97,10 @@ class World:
 
     def crash(self, number, told=True, silent=None):
         """A worker process dies; told: its supervisor sees it and tells."""
-        worker = self.workers[number]
+        worker, (supervisor, roster, pid) = self.workers[number], self._node_of[number]
         self.simulation.crash(worker, silent)
         if told:
-            self.supervisor.spawn(_lose, self.roster, worker.location[1], 100 + number)
+            supervisor.spawn(_lose, roster, worker.location[1], pid)
 
     def cancel(self):
         """The user presses Ctrl-C."""
@@ -86,9 +122,20 @@ class World:
                 if not engine.crashed for coroutine in engine.coroutines.values()]
 
 
-def solve(problem, seed=1, workers=2, network=None, cost=None, faults=None, until=600.0, **options):
-    """The record of a run in which nothing happens but what the network does."""
-    return World(seed, workers, network, cost, faults).solve(problem, until, **options)
+def solve(problem, seed=1, /, workers=2, network=None, cost=None, faults=None, until=600.0, nodes=1, piecemeal=False,
+          **options):
+    """The record of a run in which nothing happens but what the network does; `seed` is the simulation's."""
+    return World(seed, workers, network, cost, faults, nodes, piecemeal).solve(problem, until, **options)
+
+
+def _piecemeal(seed):
+    """What makes owners take at most one to three steps at a time, by seed."""
+    draw, next_step = random.Random('piecemeal %s' % seed), Sweeper.next_step
+
+    def some(self):
+        steps = next_step(self)
+        return steps and steps[:draw.randint(1, 3)]
+    return mock.patch.object(Sweeper, 'next_step', some)
 
 
 def _lose(engine, roster, port, pid, coro=None):
@@ -104,6 +151,31 @@ def _cancel(engine, coordinator, coro=None):
 def _sleep(engine, seconds, coro=None):
     yield coro.sleep(seconds)
     return True
+
+
+def each_step(seconds, **others):
+    """A cost model, as `Simulation` takes it: every computation takes `seconds`, a sweeper's so long for each step.
+
+    Parameters
+    ----------
+    seconds : float or callable
+        If callable, ``seconds()`` is asked for every step.
+    **others : float
+        Seconds of functions that take another time, by name.
+    """
+
+    def cost(function, args):
+        if function.__name__ in others:
+            return others[function.__name__]
+        steps = len(args[0]) if args and isinstance(args[0], list) else 1
+        return sum(seconds() for _ in range(steps)) if callable(seconds) else seconds * steps
+    return cost
+
+
+def sparse(A):
+    """An array as sparse rows."""
+    i, j = np.nonzero(A)
+    return from_triplets(len(A), i, j, A[i, j])
 
 
 def dense(A):

@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 
-from campaign import World, assert_honest, dense, replayed
+from campaign import EXCHANGES, World, assert_honest, dense, each_step, replayed
 from coro_sor.holding import Holding
 from coro_sor.links import Link
 from coro_sor.problem import Problem
@@ -18,15 +18,19 @@ SHORT = {'patience': 4.0, 'lease': 8.0, 'delivery_timeout': 3.0, 'retry': 0.5}
 
 
 def drawn(draw, seed):
-    """A matrix, a right-hand side, options and a number of workers."""
+    """A matrix, a right-hand side, options, and how many workers on how many nodes."""
     A = draw.choice([lambda: poisson2d(draw.randint(2, 8)), lambda: random_dense(draw.randint(1, 60), seed),
                      lambda: random_dense(120, seed)])()
+    workers = draw.randint(1, 4)
     options = {'schedule': draw.choice(SCHEDULES), 'omega': draw.choice([1.0, 1.3]),
-               'blocks': draw.choice([None, None, 3, 7]), 'panel_nonzeros': draw.choice([100, 1000, 1_500_000]),
-               'chunk_bytes': draw.choice([4096, 1 << 20])}
+               'blocks': draw.choice([workers, workers, 3, 7]), 'panel_nonzeros': draw.choice([100, 1000, 1_500_000]),
+               'chunk_bytes': draw.choice([4096, 1 << 20]), 'exchange': draw.choice(EXCHANGES),
+               'order': draw.choice(['auto', 'cyclic', 'symmetric', 'shuffled']),
+               'exchange_every': draw.choice([None, None, 10])}
     if options['schedule'] == 'async':
         options['max_staleness'] = draw.choice([None, 1, 2, 3])
-    return A, np.random.default_rng(seed).standard_normal(len(dense(A))), options, draw.randint(1, 4)
+    nodes = draw.randint(1, min(2, workers))
+    return A, np.random.default_rng(seed).standard_normal(len(dense(A))), options, workers, nodes
 
 
 def chunks(count, size):
@@ -37,8 +41,9 @@ def chunks(count, size):
 @replayed
 def test_any_network_that_only_delays_and_loses_gives_the_answer(seed):
     draw = random.Random(seed)
-    A, b, options, workers = drawn(draw, seed)
-    world = World(seed, workers, faults=Network.faulty(seed), cost=lambda function, args: draw.uniform(5e-3, 3e-2))
+    A, b, options, workers, nodes = drawn(draw, seed)
+    world = World(seed, workers, None, each_step(lambda: draw.uniform(5e-3, 3e-2)), Network.faulty(seed), nodes,
+                  draw.random() < 0.5)
     for number in range(workers):
         if draw.random() < 0.3:
             world.at(draw.uniform(0.2, 1.0), world.stall, number, draw.uniform(0.1, 5.0))
@@ -52,8 +57,9 @@ def test_any_network_that_only_delays_and_loses_gives_the_answer(seed):
 def test_whatever_happens_the_end_is_honest_and_nothing_is_left(seed):
     """Crashes, stalls, cancelling and limits, at any moment, on any network, with everyday patience."""
     draw = random.Random('happenings %d' % seed)
-    A, b, options, workers = drawn(draw, seed)
-    world = World(seed, workers, faults=Network.faulty(seed), cost=lambda function, args: draw.uniform(1e-3, 1e-2))
+    A, b, options, workers, nodes = drawn(draw, seed)
+    world = World(seed, workers, None, each_step(lambda: draw.uniform(1e-3, 1e-2)), Network.faulty(seed), nodes,
+                  draw.random() < 0.5)
     for number in range(workers):
         moment, fate = draw.choice([draw.uniform(0.0, 0.1), draw.uniform(0.0, 3.0)]), draw.random()
         if fate < 0.2:
@@ -75,11 +81,13 @@ def test_whatever_happens_the_end_is_honest_and_nothing_is_left(seed):
 @pytest.mark.parametrize('schedule', SCHEDULES)
 @pytest.mark.parametrize('told', [True, False], ids=['told', 'found by its silence'])
 @pytest.mark.parametrize('moment', [0.02, 0.5])
-def test_a_lost_worker_ends_the_run_soon_and_frees_all_others(schedule, told, moment):
+@pytest.mark.parametrize('exchange', EXCHANGES)
+def test_a_lost_worker_ends_the_run_soon_and_frees_all_others(exchange, moment, told, schedule):
     A = poisson2d(16)
-    world = World(3, 3, cost=lambda function, args: 5e-3)
+    world = World(3, 3, cost=each_step(5e-3))
     world.at(moment, world.crash, 1, told)
-    record = world.solve(Problem(A, np.ones(256)), schedule=schedule, rtol=1e-12, stop_timeout=1.0, **SHORT)
+    record = world.solve(Problem(A, np.ones(256)), schedule=schedule, rtol=1e-12, stop_timeout=1.0, exchange=exchange,
+                         **SHORT)
     assert record.status is Status.WORKERS_LOST
     assert ('signal SIGKILL' if told else 'silent') in str(record.failure) and 'rows 86 to' in str(record.failure)
     assert world.simulation.now <= moment + (0 if told else SHORT['patience']) + 2.0
@@ -87,12 +95,14 @@ def test_a_lost_worker_ends_the_run_soon_and_frees_all_others(schedule, told, mo
     assert world.left() == []
 
 
-def test_async_goes_on_while_a_worker_stalls_and_the_answer_is_right():
+@pytest.mark.parametrize('exchange', EXCHANGES)
+def test_async_goes_on_while_a_worker_stalls_and_the_answer_is_right(exchange):
     """The look's deadline: the others sweep on without the one that does not freeze."""
     A = random_dense(60, 1)
-    world = World(3, 3, cost=lambda function, args: 5e-3)
+    world = World(3, 3, cost=each_step(5e-3))
     world.at(0.1, world.stall, 1, 8.0)
-    record = world.solve(Problem(A, np.ones(60)), rtol=1e-11, panel_nonzeros=300, patience=30.0, lease=60.0)
+    record = world.solve(Problem(A, np.ones(60)), rtol=1e-11, panel_nonzeros=300, patience=30.0, lease=60.0,
+                         exchange=exchange)
     assert record.status is Status.CONVERGED and world.simulation.now > 8.0
     assert 'not all owners answered' in [look['found'] for look in record.looks]
     assert_honest(A, np.ones(60), record, rtol=1e-11)
@@ -101,7 +111,7 @@ def test_async_goes_on_while_a_worker_stalls_and_the_answer_is_right():
 @pytest.mark.parametrize('most', [60, 200])
 def test_looks_that_stall_grant_no_sweeps_anew(most):
     A = poisson2d(14)
-    world = World(3, 3, cost=lambda function, args: 0.03)
+    world = World(3, 3, cost=each_step(0.03))
     for second in range(1, 40, 6):
         world.at(0.1 + second, world.stall, 1, 5.0)
     record = world.solve(Problem(A, np.ones(196)), rtol=1e-13, omega=0.2, max_sweeps=most, panel_nonzeros=300,
@@ -136,10 +146,10 @@ def test_an_exception_while_a_panel_is_swept_does_not_keep_a_stopped_owner(seed,
     """The kernel fails while the owner waits for it in order to stop."""
     sweep = Holding.sweep
 
-    def failing(self, tasks):
+    def failing(self, *args):
         if world.simulation.now > 1.0:
             raise FloatingPointError
-        return sweep(self, tasks)
+        return sweep(self, *args)
 
     monkeypatch.setattr(Holding, 'sweep', failing)
     world = World(seed, 2, cost=lambda function, args: 2.0 if function.__name__ == 'failing' else 1e-3)
@@ -155,15 +165,24 @@ def test_an_exception_while_a_panel_is_swept_does_not_keep_a_stopped_owner(seed,
 @pytest.mark.parametrize('schedule', SCHEDULES)
 @pytest.mark.parametrize('moment', [0.004, 0.006, 0.02, 0.5, 1.0])
 @pytest.mark.parametrize('silent', [True, False])
-def test_owners_whose_coordinator_died_pause_and_then_free_their_memory(schedule, moment, silent, monkeypatch):
+@pytest.mark.parametrize('exchange', EXCHANGES)
+def test_owners_whose_coordinator_died_pause_and_then_free_their_memory(exchange, silent, moment, schedule,
+                                                                        monkeypatch):
     swept = []
     sweep = Holding.sweep
-    monkeypatch.setattr(Holding, 'sweep', lambda self, tasks: swept.append(tasks) or sweep(self, tasks))
-    world = World(3, 3, cost=lambda function, args: 5e-3)
+
+    def noted(self, *args):
+        squares = sweep(self, *args)
+        swept.extend(squares)
+        return squares
+
+    monkeypatch.setattr(Holding, 'sweep', noted)
+    world = World(3, 3, cost=each_step(5e-3))
     world.at(moment, world.simulation.crash, world.me, silent)
     other = world.simulation.machine('other')
     with pytest.raises(AssertionError):     # the coordinator never returns
-        world.solve(Problem(poisson2d(16), np.ones(256)), until=moment + 1e-6, schedule=schedule, rtol=1e-12, **SHORT)
+        world.solve(Problem(poisson2d(16), np.ones(256)), until=moment + 1e-6, schedule=schedule, rtol=1e-12,
+                    exchange=exchange, **SHORT)
     world.simulation.run(other, _wait, SHORT['patience'] + 1.0)
     before = len(swept)
     world.simulation.run(other, _wait, 1.0)
@@ -200,8 +219,9 @@ def test_queues_stay_short_towards_a_neighbour_that_cannot_be_reached(monkeypatc
 
     monkeypatch.setattr(Link, '_next', note)
     A = random_dense(60, 1)
-    world = World(3, 3, cost=lambda function, args: 1e-3)
+    world = World(3, 3, cost=each_step(1e-3))
     world.at(0.05, world.stall, 1, 4.0)
-    record = world.solve(Problem(A, np.ones(60)), rtol=1e-11, panel_nonzeros=300, patience=30.0, lease=60.0)
+    record = world.solve(Problem(A, np.ones(60)), rtol=1e-11, panel_nonzeros=300, patience=30.0, lease=60.0,
+                         exchange='messages')
     assert record.status is Status.CONVERGED and world.simulation.now > 4.0
     assert longest[0] <= 8

@@ -13,7 +13,8 @@ from coro_sor.cli import main
 from coro_sor.launch import BLAS_THREADS
 from coro_sor.monitor.progress import Stand
 from coro_sor.monitor.summary import summary_lines
-from coro_sor.options import Options
+from coro_sor.options import CHOICES, Options
+from coro_sor.problems import EXAMPLE_PROBLEMS
 
 SYSTEM = ['--matrix', 'A.txt', '--known-solution', 'index']
 
@@ -34,15 +35,26 @@ def test_options_that_are_not_given_have_the_defaults_of_options():
 
 
 def test_every_field_of_options_can_be_given():
-    other = {'schedule': 'sync', 'max_staleness': None, 'local_files': False}
     for field in dataclasses.fields(Options):
+        flag, goes_with = '--' + field.name.replace('_', '-'), []
+        if field.name in CHOICES:
+            values = CHOICES[field.name]
+        elif field.type == 'bool':
+            values = [not field.default]
+            flag = '--no-local-files' if field.default else flag
+        else:
+            values = [1.5 if 'float' in field.type else 5000]
         if field.name == 'max_staleness':
-            continue
-        flag = '--' + field.name.replace('_', '-')
-        value = other.get(field.name, 1.5 if 'float' in field.type else 5000)
-        given = ['--no-local-files'] if field.name == 'local_files' else [flag, str(value)]
-        assert getattr(solver_options(parse(SYSTEM + given)), field.name) == value
-    assert solver_options(parse(SYSTEM + ['--max-staleness', '3'])).max_staleness == 3
+            goes_with = ['--schedule', 'async']
+        for value in values:
+            given = [flag] if field.type == 'bool' else [flag, str(value)]
+            assert getattr(solver_options(parse(SYSTEM + goes_with + given)), field.name) == value
+
+
+@pytest.mark.parametrize('name', CHOICES)
+def test_help_shows_every_word_that_an_option_may_be(name):
+    text = make_parser().format_help()
+    assert '--%s %s' % (name, '|'.join(CHOICES[name])) in text
 
 
 def test_help_shows_every_option_with_the_default_of_options():
@@ -51,6 +63,17 @@ def test_help_shows_every_option_with_the_default_of_options():
         assert field.name.replace('_', '-') in text
     assert 'rtol ||b||, atol) (default: %g)' % Options.rtol in text
     assert 'default: %d)' % Options.max_sweeps in text
+
+
+def test_help_shows_an_example_of_every_problem():
+    text = ''.join(make_parser().format_help().split())
+    assert all(example in text for example in EXAMPLE_PROBLEMS)
+
+
+def test_a_problem_needs_no_right_hand_side_and_may_have_one():
+    assert parse(['--problem', 'gram:3']).problem == 'gram:3'
+    assert parse(['--problem', 'gram:3', '--rhs', 'b.txt']).rhs == 'b.txt'
+    assert parse(['--problem', 'gram:3', '--known-solution', 'ones']).known_solution == 'ones'
 
 
 def test_every_example_of_the_help_is_accepted():
@@ -64,9 +87,18 @@ def test_every_example_of_the_help_is_accepted():
     ([], '--matrix'),
     (['--matrix', 'A.txt'], '--known-solution'),
     (['--matrix', 'A.txt', '--rhs', 'b.txt', '--known-solution', 'ones'], 'not allowed with'),
+    (['--problem', 'gram:3', '--rhs', 'b.txt', '--known-solution', 'ones'], 'not allowed with'),
+    (SYSTEM + ['--problem', 'gram:3'], 'not allowed with'),
+    (['--rhs', 'b.txt'], '--problem'),
     (SYSTEM + ['--local', '2', '--nodes', 'a'], 'not allowed with'),
     (SYSTEM + ['--omega', 'two'], "'two'"),
     (SYSTEM + ['--schedule', 'chaotic'], "'chaotic'"),
+    (SYSTEM + ['--order', 'random'], "'random'"),
+    (SYSTEM + ['--exchange', 'pigeons'], "'pigeons'"),
+    (SYSTEM + ['--renumber', 'on'], "'on'"),
+    (SYSTEM + ['--storage', 'float16'], "'float16'"),
+    (SYSTEM + ['--exchange-every', 'often'], "'often'"),
+    (SYSTEM + ['--plain-omega', '1.5'], '1.5'),
     (SYSTEM + ['--omeg', '1'], '--omeg'),
     (SYSTEM + ['-q', '-v'], 'not allowed with'),
     (SYSTEM + ['--secret-file', 's'], '--nodes'),
@@ -86,7 +118,14 @@ def test_bad_usage_ends_with_status_2_and_one_line_besides_the_pointer_to_the_he
     (['--matrix', 'none.mtx', '--rhs', 'b.txt'], 'none.mtx: there is no such file'),
     (['--matrix', 'b.txt', '--rhs', 'b.txt'], 'b.txt: line 1'),
     (['--matrix', 'A.txt', '--rhs', 'A.txt'], 'A.txt: line 1'),
+    (['--problem', 'poisson:3'], 'for example poisson2d:512'),
+    (['--problem', ''], 'for example poisson2d:512'),
+    (['--problem', 'gram:3', '--rhs', 'b.txt'], 'b.txt'),
+    (['--problem', 'pagerank:none.txt'], 'none.txt: there is no such file'),
+    (['--problem', 'pagerank:A.txt', '--report', 'A.txt'], 'named twice'),
     (SYSTEM + ['--omega', '2'], 'omega = 2.0'),
+    (SYSTEM + ['--exchange-every', '0'], 'exchange_every = 0'),
+    (SYSTEM + ['--max-staleness', '2'], 'goes with the schedule async'),
     (SYSTEM + ['--rtol', '0'], 'atol are both 0'),
     (SYSTEM + ['--rtol', 'nan'], 'rtol = nan'),
     (SYSTEM + ['--local', '0'], 'workers = 0'),
@@ -150,6 +189,10 @@ def test_the_summary_of_a_run_that_ended_before_anything_was_known_can_be_made()
     text = '\n'.join(summary_lines(report(residual_norm=None, relative_residual=None, threshold=None,
                                           residual_reason='nothing was computed yet'), 'A.txt', 1.0))
     assert 'not known: nothing was computed yet' in text
+
+
+def test_the_summary_calls_the_system_what_the_user_called_it():
+    assert '  system    poisson2d:512, n = 2, 4 nonzeros' in summary_lines(report(), 'poisson2d:512', 1.0)
 
 
 def test_the_summary_names_lost_workers_and_shortens_a_long_table():

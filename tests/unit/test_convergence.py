@@ -121,6 +121,63 @@ def test_a_start_close_to_the_solution_may_still_grow():
     assert not outlook(1e-9, 100.0, threshold=1.0).diverging()
 
 
+# ---- what SOR never does where it converges
+
+def looked(*looks, threshold=1.0):
+    """An Outlook after looks of (residual norm, energy)."""
+    made = Outlook(threshold, 100.0, 1.0)
+    for number, (norm, energy) in enumerate(looks):
+        made.add(Look(float(number), 10.0 * number, norm, None, energy))
+    return made
+
+
+@pytest.mark.parametrize('before, last, rose', [
+    (0.0, -1.0, False), (-1.0, -1.0, False), (-1.0, -2.0, False), (5.0, 4.9, False), (1.0, 1.0 + 1e-10, False),
+    (-1.0, -1.0 + 1e-10, False), (-1.0, -1.0 + 1e-8, True), (-1.0, -0.999, True), (-1.0, 1.0, True),
+    (0.0, 1e-300, True), (-1e300, -1e299, True), (-1e-200, -0.9e-200, True)])
+def test_energy_that_rose_by_more_than_rounding_is_what_sor_never_shows(before, last, rose):
+    assert looked((10.0, before), (10.0, last)).rose() is rose
+
+
+def test_a_residual_that_grew_while_the_energy_fell_is_no_sign():
+    assert not looked((10.0, 0.0), (5.0, -1.0), (5000.0, -2.0)).rose()
+
+
+def test_a_residual_that_fell_while_the_energy_rose_is_one():
+    assert looked((10.0, 0.0), (5.0, 1.0)).rose()
+
+
+def test_without_energies_a_residual_a_hundred_times_the_best_is_a_sign():
+    nan = math.nan
+    assert not looked((10.0, nan), (5.0, nan), (499.0, nan)).rose()
+    assert looked((10.0, nan), (5.0, nan), (501.0, nan)).rose()
+    assert looked((5.0, nan), (400.0, nan), (501.0, nan)).rose()
+    assert not looked((501.0, nan), (5.0, nan)).rose()
+
+
+def test_without_energies_nothing_near_the_threshold_is_a_sign():
+    assert not looked((1e-9, math.nan), (99.0, math.nan), threshold=1.0).rose()
+    assert looked((1e-9, math.nan), (101.0, math.nan), threshold=1.0).rose()
+
+
+def test_an_energy_that_is_missing_once_leaves_it_to_the_residual():
+    assert not looked((10.0, math.nan), (9.0, 5.0)).rose() and not looked((10.0, 5.0), (9.0, math.nan)).rose()
+    assert looked((10.0, math.nan), (1001.0, -5.0)).rose() and looked((10.0, 5.0), (1001.0, math.nan)).rose()
+    assert not looked((10.0, math.inf), (9.0, math.inf)).rose()
+
+
+@pytest.mark.parametrize('norm', [math.nan, math.inf])
+@pytest.mark.parametrize('energy', [math.nan, -1.0])
+def test_a_residual_that_overflowed_is_a_sign(norm, energy):
+    assert looked((10.0, 0.0), (norm, energy)).rose()
+
+
+def test_one_look_is_no_sign_and_only_the_last_two_looks_count():
+    assert not looked().rose() and not looked((math.nan, 0.0)).rose() and not looked((10.0, 5.0)).rose()
+    assert not looked((10.0, 0.0), (10.0, 5.0), (10.0, 4.0)).rose()
+    assert looked((10.0, 0.0), (10.0, -5.0), (10.0, -4.0)).rose()
+
+
 FLOOR = 20.0 * EPS      # rows of 100 entries, and |A| |x| + |b| of norm 1
 
 
@@ -148,7 +205,7 @@ def test_looks_without_sweeps_between_them_say_nothing_of_progress():
 
 
 def test_sweeps_to_go_are_few_at_first_and_then_follow_the_rate():
-    assert outlook(1e6).sweeps_to_go() == 8
+    assert outlook(1e6).sweeps_to_go() == 4
     assert outlook(1e6, 1e5).sweeps_to_go() == 10         # done so far: no further than that in one go
     assert outlook(1e6, 1e5, 1e1).sweeps_to_go() == math.ceil(math.log(1e1) / (math.log(1e4) / 10))
 

@@ -1,8 +1,12 @@
-"""What the coordinator makes of its mail."""
+"""What the coordinator makes of its mail, and what it tells owners of the options."""
+import dataclasses
+import pathlib
+import re
+
 import pytest
 
 from coro_sor.coordinator import Coordinator
-from coro_sor.correspondence import Correspondence
+from coro_sor.correspondence import OWNER_SETTINGS, Correspondence
 from coro_sor.messages import Report
 from coro_sor.options import Options
 from coro_sor.record import sum_by_sweep
@@ -49,3 +53,19 @@ def test_sweeps_that_are_told_twice_count_once():
         coordinator.take_report(told)
     parts = [(sweep, squares) for (_, sweep), squares in coordinator._met.items()]
     assert sum_by_sweep(parts, 2) == {1: 9.0}
+
+
+def test_owners_are_told_of_the_options_as_they_are():
+    options = Options(exchange='messages', exchange_every=7, storage='float32', seed=5, max_staleness=3,
+                      schedule='async')
+    settings = Correspondence(Clock(), 's', options, None).settings()
+    assert settings == {name: getattr(options, name) for name in OWNER_SETTINGS}
+    assert set(OWNER_SETTINGS) <= {field.name for field in dataclasses.fields(Options)}
+
+
+def test_owners_are_told_of_every_setting_that_they_look_at():
+    package = pathlib.Path(__file__).parents[2] / 'coro_sor'
+    looked_at = {name for path in package.glob('*.py')
+                 for name in re.findall(r"settings(?:\[|\.get\()'(\w+)'", path.read_text(encoding='utf-8'))}
+    assert {'exchange', 'storage', 'patience'} <= looked_at
+    assert looked_at - {'whole_blocks'} == set(OWNER_SETTINGS)

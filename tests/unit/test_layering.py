@@ -10,20 +10,26 @@ LAYERS = (
     {'__main__', 'arguments', 'cli', 'service'},
     {'api', 'monitor', 'report'},
     {'worker', 'node', 'block', 'coordinator', 'simulation', 'runtime'},
-    {'correspondence', 'gathering', 'loading', 'loading_owner', 'neighbours', 'sweeping', 'reporting', 'directory', 'holding', 'record'},
-    {'links', 'exchange', 'roster'},
-    {'schedule', 'convergence', 'relaxation', 'partition', 'kernels', 'messages', 'node_messages', 'scan'},
+    {'correspondence', 'looking', 'gathering', 'loading', 'loading_owner', 'neighbours', 'sweeping',
+     'sweeping_owner', 'stepping', 'reporting', 'directory', 'record'},
+    {'planning', 'steering', 'refinement', 'holding', 'incoming', 'outgoing', 'links', 'roster'},
+    {'layout', 'scan'},
+    {'schedule', 'order', 'convergence', 'relaxation', 'partition', 'wavefront', 'renumbering', 'colouring',
+     'arrangement', 'kernels', 'sharing', 'messages', 'owner_messages', 'node_messages', 'message_base'},
     {'problem', 'problems', 'formats', 'csr', 'rows'},
     {'options', 'solution', 'secret', 'pidfile', 'addresses', 'launch', 'peers'},
 )
 """From top to bottom; a module imports from its own layer or from those below."""
 
-PURE = {'schedule', 'convergence', 'relaxation', 'partition', 'kernels', 'messages', 'node_messages', 'exchange',
-        'options', 'solution', 'problem', 'rows', 'csr', 'scan', 'holding', 'sweeping', 'reporting', 'record'}
+PURE = {'schedule', 'order', 'convergence', 'relaxation', 'partition', 'wavefront', 'renumbering', 'colouring',
+        'arrangement', 'kernels', 'sharing', 'messages', 'owner_messages', 'node_messages', 'message_base', 'layout',
+        'scan', 'planning', 'steering', 'refinement', 'holding', 'incoming', 'outgoing', 'options', 'solution',
+        'problem', 'problems', 'rows', 'csr', 'reporting', 'record'}
 
 IMPURE = {'asyncoro', 'socket', 'threading', 'time', 'random', 'subprocess', 'multiprocessing', 'select', 'ssl'}
 
-ACTORS = {'block', 'coordinator', 'correspondence', 'gathering', 'loading', 'loading_owner', 'neighbours', 'links', 'sweeping'}
+ACTORS = {'block', 'coordinator', 'correspondence', 'looking', 'gathering', 'loading', 'loading_owner', 'neighbours',
+          'links', 'sweeping', 'sweeping_owner', 'stepping'}
 
 
 def modules():
@@ -63,7 +69,8 @@ def test_every_module_has_its_layer():
     assert parts == set().union(*LAYERS)
 
 
-@pytest.mark.parametrize('name, path', [pair for pair in modules() if pair[0] != '__init__'], ids=lambda part: str(part)[-40:])
+@pytest.mark.parametrize('name, path', [pair for pair in modules() if pair[0] != '__init__'],
+                         ids=lambda part: str(part)[-40:])
 def test_a_module_imports_from_its_own_layer_or_below(name, path):
     mine = name.split('.')[0]
     for found, line, _ in imported(path):

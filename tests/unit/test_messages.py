@@ -10,7 +10,8 @@ from coro_sor.messages import MESSAGES, Answer, Assignment, Cancel, Message, Req
 
 
 def assignment(owner=0, owner_bounds=(0, 4, 8), block_bounds=(0, 2, 4, 8)):
-    return Assignment(owner, np.array(owner_bounds), np.array(block_bounds), False, 0, {})
+    return Assignment(owner, np.array(owner_bounds), np.array(block_bounds), False, 0,
+                      np.arange(len(block_bounds) - 1), {})
 
 
 @pytest.mark.parametrize('wrong', [
@@ -23,7 +24,8 @@ def test_an_assignment_whose_bounds_make_no_sense_is_refused(wrong):
 
 
 @pytest.mark.parametrize('parts, values', [
-    ([[0, 1, 0, 3]], [1.0, 2.0]), ([[0, 1, 3, 0]], []), ([[0, -1, 0, 1]], [1.0]), ([[0, 1, 0]], []), ([0, 1, 0, 1], [1.0])])
+    ([[0, 1, 0, 3]], [1.0, 2.0]), ([[0, 1, 3, 0]], []), ([[0, -1, 0, 1]], [1.0]), ([[0, 1, 0]], []),
+    ([0, 1, 0, 1], [1.0])])
 def test_slices_whose_values_do_not_fit_their_parts_are_refused(parts, values):
     with pytest.raises(ValueError):
         Slices('s', 1, 0, np.array(parts, dtype=np.int64), np.array(values))

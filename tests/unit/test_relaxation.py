@@ -1,4 +1,5 @@
 """Capped relaxation factors converge where omega alone diverges; the energy falls."""
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,5 +125,27 @@ def test_the_reference_knows_no_other_schedule():
 
 
 def test_the_nonsymmetric_cap_uses_the_smaller_ratio():
-    assert nonsymmetric_cap(1.9, 0.5, 4.0) == nonsymmetric_cap(1.9, 4.0, 0.5) == pytest.approx(4 / 3)
+    assert nonsymmetric_cap(1.9, 0.5, 4.0) == nonsymmetric_cap(1.9, 4.0, 0.5) == pytest.approx(4 / 3, rel=0.01)
     assert nonsymmetric_cap(1.1, 0.5, 4.0) == 1.1
+
+
+@pytest.mark.parametrize('ratio', [0.0, 1e-9, 0.1, 0.5, 0.95, 0.999])
+def test_the_nonsymmetric_cap_stays_below_the_bound_where_convergence_ends(ratio):
+    omega = nonsymmetric_cap(math.nextafter(2.0, 0.0) if hasattr(math, 'nextafter') else 1.9999, ratio, 1.0)
+    assert 0.99 * 2 / (1 + ratio) < omega < 2 / (1 + ratio)
+    assert abs(1 - omega) + omega * ratio < 1        # the norm of what a sweep with values of any age does to the error
+
+
+def test_at_the_bound_itself_asynchronous_relaxation_may_stand_still():
+    cycle = 0.5 * np.roll(np.eye(4), 1, axis=1)     # |J|: each row and each column adds up to 0.5
+    for omega, converges in ((4 / 3, False), (nonsymmetric_cap(1.9, 0.5, 0.5), True)):
+        radius = max(abs(np.linalg.eigvals(abs(1 - omega) * np.eye(4) + omega * cycle)))
+        assert (radius < 1 - 1e-4) == converges
+
+
+def test_rows_without_entries_have_no_coupling():
+    A = random_definite(12, 3)
+    rows = csr(A[:6] * np.array([1, 0, 1, 0, 0, 1])[:, None])
+    t = boundary_coupling(rows, np.diag(A)[:6], np.diag(A), (0, 6))
+    whole = boundary_coupling(csr(A[:6]), np.diag(A)[:6], np.diag(A), (0, 6))
+    assert t[[1, 3, 4]].tolist() == [0, 0, 0] and (t[[0, 2, 5]] == whole[[0, 2, 5]]).all()

@@ -1,9 +1,10 @@
 """When an owner reports, and what."""
 import math
+import types
 
 import pytest
 
-from coro_sor.reporting import Reporter, peak_bytes
+from coro_sor.reporting import Reporter, owner_statistics, peak_bytes
 
 
 def reporter(share=1.0, interval=0.2):
@@ -115,3 +116,31 @@ def test_sweeps_that_nobody_fetches_fill_no_memory():
 def test_the_peak_memory_is_that_of_this_process():
     found = peak_bytes()
     assert found is None or 10 << 20 < found < 100 << 30
+
+
+class Part:
+    """Something that counts."""
+
+    def __init__(self, **counts):
+        self._counts = counts
+
+    def statistics(self):
+        return self._counts
+
+
+def test_what_an_owner_did_is_added_up_over_its_parts():
+    holding = types.SimpleNamespace(blocks=range(3, 5), block_halos=[7, 9], start=10, stop=30, nonzeros=99)
+    parts = [Part(slices_superseded=2, bytes_sent=50), None, Part(slices_superseded=3, row_updates=400)]
+    told = owner_statistics(holding, types.SimpleNamespace(messages=6), 8, (1.5, 0.25, 0.125), parts)
+    peak = told.pop('peak_memory')
+    assert peak is None or peak > 0
+    assert told == {
+        'blocks': [3, 4], 'block_halos': [7, 9], 'rows': 20, 'nonzeros': 99, 'row_updates': 400, 'bytes_sent': 50,
+        'seconds_computing': 1.5, 'seconds_waiting': 0.25, 'seconds_exchanging': 0.125, 'messages_sent': 6,
+        'messages_received': 8, 'slices_superseded': 5}
+
+
+def test_an_owner_that_never_swept_has_done_nothing():
+    holding = types.SimpleNamespace(blocks=[0], block_halos=[], start=0, stop=4, nonzeros=16)
+    told = owner_statistics(holding, types.SimpleNamespace(messages=0), 1, (0.0, 0.0, 0.0), [None, None, None])
+    assert told['row_updates'] == told['slices_superseded'] == 0

@@ -5,24 +5,25 @@ from coro_sor.schedule import exact, needs
 
 
 @pytest.mark.parametrize('sweep', [1, 2, 7])
-def test_sync_uses_exactly_the_sweep_before_whoever_the_neighbour_is(sweep):
-    assert needs('sync', 3, 1, sweep) == needs('sync', 3, 5, sweep) == sweep - 1
+def test_sync_uses_exactly_the_sweep_before_whoever_comes_first(sweep):
+    assert needs('sync', True, sweep) == needs('sync', False, sweep) == sweep - 1
 
 
 @pytest.mark.parametrize('sweep', [1, 2, 7])
 def test_ordered_uses_this_sweep_of_those_before_and_the_last_of_those_after(sweep):
-    assert needs('ordered', 3, 2, sweep) == sweep
-    assert needs('ordered', 3, 4, sweep) == sweep - 1
+    assert needs('ordered', True, sweep) == sweep
+    assert needs('ordered', False, sweep) == sweep - 1
 
 
 def test_async_uses_any_version():
-    assert all(needs('async', 1, other, sweep) == 0 for other in (0, 2) for sweep in (1, 50))
+    assert all(needs('async', before, sweep) == 0 for before in (False, True) for sweep in (1, 50))
 
 
+@pytest.mark.parametrize('before', [False, True])
 @pytest.mark.parametrize('bound', [1, 2, 3])
-def test_bounded_async_uses_none_older_than_its_bound_and_never_waits_for_less_than_the_frozen_x(bound):
-    assert [needs('async', 1, 0, sweep, bound) for sweep in range(1, 6)] == [max(0, sweep - bound)
-                                                                            for sweep in range(1, 6)]
+def test_bounded_async_uses_none_older_than_its_bound_and_never_waits_for_less_than_the_frozen_x(bound, before):
+    assert [needs('async', before, sweep, bound) for sweep in range(1, 6)] == [max(0, sweep - bound)
+                                                                              for sweep in range(1, 6)]
 
 
 def test_all_schedules_but_async_use_exact_versions():

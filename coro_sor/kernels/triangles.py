@@ -1,4 +1,3 @@
-import os; os.environ["OMP_NUM_THREADS"]=os.environ["OPENBLAS_NUM_THREADS"]="1"
 """Inverses of the small triangles on the diagonal: with them passing over a sub-block's rows is one small product.
 
 D / omega + L is the lower triangle of a diagonal sub-block with its diagonal divided by omega, row by row. Solving

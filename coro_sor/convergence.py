@@ -169,7 +169,7 @@ class Outlook:
     def sweeps_to_go(self):
         """Sweeps until the next look in 'sync' and 'ordered': a guess from the last rate, growing with caution."""
         done = self.looks[-1].sweeps - self.looks[0].sweeps
-        cautious = min(max(4, int(done)), _LONGEST)
+        cautious = min(max(4, int(2 * done)), _LONGEST)
         distance = self.looks[-1].residual_norm / self.threshold if self.threshold else math.inf
         if self._rate is None or not 0 < self._rate < 1 or not 1 < distance < math.inf:
             return cautious

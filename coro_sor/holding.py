@@ -130,16 +130,16 @@ class Holding:
         self.own()[:] = self._layout.arranged(self._x0)
         self._x0 = None
         self._omega = np.ones(len(self.b))
-        self._make_kernel(self._tiles_for('ordered' if self.assignment.settings['whole_blocks'] else 'async'))
+        self._make_kernel(self._chained_in('ordered' if self.assignment.settings['whole_blocks'] else 'async'))
         return reads
 
-    def _tiles_for(self, schedule):
+    def _chained_in(self, schedule):
         return schedule == 'ordered' and not self.assignment.sparse
 
-    def _make_kernel(self, tiled):
+    def _make_kernel(self, chained):
         if self._kernel is not None:
             self._kernel.give_back()
-        self._kernel = make_passer(self._layout, self.b, self._omega, self.panels, self.bounds if tiled else None)
+        self._kernel = make_passer(self._layout, self.b, self._omega, self.panels, self.bounds if chained else None)
 
     def local_blocks(self):
         """(block, first, last + 1) of each own block, rows counted from `start`."""
@@ -169,9 +169,9 @@ class Holding:
         """
         # In 'async' the blocks of one owner see each other's newest values, so only other owners are "outside".
         outside = None if not capped or schedule == 'ordered' else 'blocks' if schedule == 'sync' else 'owners'
-        tiled = self._tiles_for(schedule)
-        if self._kernel.tiled != tiled:
-            self._make_kernel(tiled)
+        chained = self._chained_in(schedule)
+        if self._kernel.chained != chained:
+            self._make_kernel(chained)
             self._relaxed = None
         if self._relaxed != (outside, omega):
             self._omega = np.full(len(self.b), float(omega))
@@ -194,9 +194,9 @@ class Holding:
     # ---- sweeping
 
     @property
-    def tiled(self):
+    def chained(self):
         """Whether every step passes over a block of anybody's, as dense rows in 'ordered' do."""
-        return self._kernel.tiled
+        return self._kernel.chained
 
     def sweep(self, tasks, before, after):
         """Pass over (block, panel, sweep) triples in turn; see `kernels.passes`.
@@ -206,8 +206,7 @@ class Holding:
         tasks : list of (int, int, int)
         before, after : callable
             ``before(block, panel, sweep)`` and ``after(block, panel, sweep)`` are called around each; where one
-            returns False, the rest is left. `before` may be given ``spare()`` too, other work to be done where it has
-            to wait.
+            returns False, the rest is left.
 
         Returns
         -------

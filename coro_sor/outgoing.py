@@ -45,7 +45,7 @@ class Outgoing:
     def __init__(self, solve, owner, holding, limit):
         self.superseded = self.sent = self.bytes = self.entries = 0
         self._solve, self._owner, self._holding, self._limit = solve, owner, holding, limit
-        self._pieces = {}
+        self._pieces, self._by_block = {}, {}
         self._parts = []
         self._key = self._reads = self._shared = None
         self.begin(0)
@@ -78,8 +78,10 @@ class Outgoing:
         return [(at, min(at + self._limit, v)) for at in range(u, v, self._limit)]
 
     def _pieces_of(self, block):
-        return [piece for panel in range(len(self._holding.panels[block]))
-                for piece in self._pieces.get((block, panel), ())]
+        if block not in self._by_block:
+            self._by_block[block] = [piece for panel in range(len(self._holding.panels[block]))
+                                     for piece in self._pieces.get((block, panel), ())]
+        return self._by_block[block]
 
     def _values(self, u, v):
         key = self._key

@@ -16,6 +16,8 @@ from .wavefront import WAKE, block_graph, ordering_blocks, pass_seconds, speed_u
 
 __all__ = ['Plan', 'make_plan']
 
+_REFERENCE = 2      # workers for which the numbering is chosen
+_ENOUGH, _GOOD = 0.6 * _REFERENCE, 0.9 * _REFERENCE     # speed-up of a numbering to stay with, or to change to
 _CHUNKS = 8         # ranges of rows of a system that is swept colour by colour
 _DENSE_ROWS = 64    # of an ordering block: what the kernel for exact dense sweeps treats at once
 _FEW = 32           # colours with a block of their own in each chunk; the rows of all others are a serial tail
@@ -109,7 +111,7 @@ def make_plan(problem, options, workers, one_machine=True):
     if fine and plan.schedule != 'ordered':
         plan.block_bounds = _coarser(plan, blocks)
         plan.sequence = np.arange(len(plan.block_bounds) - 1)
-    if plan.schedule == 'ordered' and problem.sparse and len(plan.owner_bounds) > 2:
+    if plan.schedule == 'ordered' and problem.sparse and len(plan.block_bounds) > 2:
         plan = _more_parallel(plan, options)
     return plan
 
@@ -171,9 +173,9 @@ def _schedule(scanned, options, owners, one_machine):
 
 # ---- the wavefront
 
-def _speed(graph, nonzeros, dealt, sequence, options):
+def _speed(graph, nonzeros, dealt, sequence, options, delay=WAKE):
     orders = Order('cyclic' if options.order == 'auto' else options.order, options.seed, sequence)
-    return speed_up(graph, pass_seconds(nonzeros), dealt, [orders.blocks(sweep) for sweep in range(1, 9)], WAKE)
+    return speed_up(graph, pass_seconds(nonzeros), dealt, [orders.blocks(sweep) for sweep in range(1, 9)], delay)
 
 
 def _nonzeros(problem, bounds):
@@ -181,55 +183,59 @@ def _nonzeros(problem, bounds):
 
 
 def _measured(plan, graph, workers, options):
-    """Speed-up of a plan's order by number of workers."""
-    nonzeros = _nonzeros(plan.problem, plan.block_bounds)
-    return {count: _speed(graph, nonzeros, deal(len(nonzeros), count), plan.sequence, options)
-            for count in sorted({workers, *(2 ** k for k in range(1, workers.bit_length()) if 2 ** k < workers)})}
+    """Speed-up of a plan's order by number of workers, and that of two workers without any delay."""
+    nonzeros, chunks = _nonzeros(plan.problem, plan.block_bounds), plan.chunk_of
+
+    def dealt(count):
+        return deal(len(nonzeros), count) if chunks is None else deal(_CHUNKS, count)[chunks]
+    counts = {_REFERENCE, workers, *(2 ** k for k in range(1, workers.bit_length()))}
+    found = {count: _speed(graph, nonzeros, dealt(count), plan.sequence, options)
+             for count in sorted(counts) if 1 < count <= (len(nonzeros) if chunks is None else _CHUNKS)}
+    return found, _speed(graph, nonzeros, dealt(_REFERENCE), plan.sequence, options, 0.0)
 
 
 def _more_parallel(plan, options):
-    """The plan itself, or one with the rows renumbered or on fewer workers where it would be nearly serial."""
+    """The plan itself, or one with the rows renumbered or on fewer workers where it would be nearly serial.
+
+    The numbering is chosen for a number of workers that is always the same, because the order of updates, and with it
+    x, must not depend on how many there are.
+    """
     workers = len(plan.owner_bounds) - 1
-    found = {'as it is': _measured(plan, plan.scan.graph, workers, options)}
-    choice, plans = choose(found, workers), {'as it is': plan}
-    plan.speed_up = choice.speed_up
-    if choice.workers == workers:
-        return plan
-    if options.renumber == 'auto' and options.blocks is None:
-        for name, make in (('rcm', _by_cuthill_mckee), ('by colour', _by_colour)):
-            try:
-                plans[name], found[name] = make(plan, options, workers)
-            except InputError:
-                continue        # scipy is missing, and nobody has asked for what needs it
-            choice = choose(found, workers)
-            if choice.workers == workers:
-                break
+    found, ideal, plans = {}, {}, {'as it is': plan}
+    found['as it is'], ideal['as it is'] = _measured(plan, plan.scan.graph, workers, options)
+    wanted = _ENOUGH
+    for name, make in (('rcm', _by_cuthill_mckee), ('by colour', _by_colour)):
+        if max(ideal.values()) >= wanted or options.renumber != 'auto' or options.blocks is not None:
+            break
+        wanted = _GOOD
+        try:
+            plans[name], graph = make(plan)
+        except InputError:
+            continue        # scipy is missing, and nobody has asked for what needs it
+        found[name], ideal[name] = _measured(plans[name], graph, workers, options)
+    order = max(ideal, key=ideal.get)       # the first among equals
+    choice = choose({order: found[order]}, workers)
     chosen, notes = plans[choice.order], plan.notes
     if choice.workers < workers or chosen is not plan:
         chosen = _settled(chosen, plan, choice, options)
-    chosen.notes = notes + _told(choice, workers, found)
-    chosen.speed_up = choice.speed_up
+        chosen.notes = notes + _told(choice, workers, found)
+    chosen.speed_up = choice.speed_up if workers > 1 else None
     return chosen
 
 
-def _by_cuthill_mckee(plan, options, workers):
+def _by_cuthill_mckee(plan):
     problem, order = _renumbered(plan.problem, rcm(plan.problem.all_rows()))
     bounds = split_rows(problem.row_nonzeros(), len(plan.block_bounds) - 1)
-    made = Plan(problem, bounds, None, plan.sequence, rows=order)
-    return made, _measured(made, _graph(problem, bounds), workers, options)
+    return Plan(problem, bounds, None, plan.sequence, rows=order), _graph(problem, bounds)
 
 
-def _by_colour(plan, options, workers):
+def _by_colour(plan):
     from .colouring import colour
     rows = plan.problem.all_rows()
     made = by_colour(rows, _CHUNKS, np.minimum(colour(rows.indptr, rows.indices, rows.n), _FEW), balanced=True)
     problem, order = _renumbered(plan.problem, made.order)
-    coloured = Plan(problem, made.bounds, None, made.sequence, rows=order)
-    graph, nonzeros = _graph(problem, made.bounds), _nonzeros(problem, made.bounds)
-    counts = [count for count in range(2, min(workers, _CHUNKS) + 1) if count in (2, 4, 8, workers)]
-    coloured.chunk_of = made.chunk_of
-    return coloured, {count: _speed(graph, nonzeros, deal(_CHUNKS, count)[made.chunk_of], made.sequence, options)
-                      for count in counts}
+    coloured = Plan(problem, made.bounds, None, made.sequence, rows=order, chunk_of=made.chunk_of)
+    return coloured, _graph(problem, made.bounds)
 
 
 def _graph(problem, bounds):
@@ -250,12 +256,13 @@ def _settled(chosen, before, choice, options):
 
 
 def _told(choice, workers, found):
+    count = workers if workers in found['as it is'] else _REFERENCE
     told = ['in exact order the blocks as numbered would run at %.2f times the speed of one of %d workers'
-            % (found['as it is'][workers], workers)]
-    if choice.order == 'rcm':
-        told.append('rows were renumbered by reverse Cuthill-McKee, which makes that %.2f' % choice.speed_up)
-    elif choice.order == 'by colour':
-        told.append('blocks are swept colour by colour, which makes that %.2f' % choice.speed_up)
+            % (found['as it is'].get(count, 1.0), count)]
+    if choice.order != 'as it is':
+        told.append('%s, which makes that %.2f' % (
+            {'rcm': 'rows were renumbered by reverse Cuthill-McKee', 'by colour': 'blocks are swept colour by colour'}
+            [choice.order], found[choice.order].get(count, 1.0)))
     if choice.workers < workers:
         told.append('%d of %d workers are used: the rest would only wait' % (choice.workers, workers))
     return told

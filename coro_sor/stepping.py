@@ -32,16 +32,12 @@ class Hooks:
         self._fleeting, self._may_go_on = fleeting, may_go_on
         self._currents = neighbours.currents()
 
-    def before(self, block, panel, sweep, spare=None):
-        """See `Holding.sweep`; ``spare()`` does a piece of other work, and returns whether there was one."""
-        step = block, panel, sweep
+    def before(self, *step):
+        """See `Holding.sweep`."""
         began = self._engine.now()
         if not self._may_go_on():
             return False
         lacking = self._sweeper.lacking(*step)
-        while lacking is not None and spare is not None and spare():
-            began = self._engine.now()
-            lacking = self._sweeper.lacking(*step)
         if lacking is not None:
             if not self._incoming.by_message(lacking):
                 self._engine.until(lambda: self._sweeper.lacking(*step) is None or not self._may_go_on(), _WAIT)

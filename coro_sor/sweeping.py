@@ -63,7 +63,7 @@ class Sweeper:
     def next_step(self):
         """The (block, panel, sweep) triples to pass over next; None where something must come in first, or all is done.
 
-        In tiles these are all blocks of the system, else the own ones. What takes little time is several sweeps.
+        In a chain these are all blocks of the system, else the own ones. What takes little time is several sweeps.
         """
         if self.done:
             return None
@@ -81,7 +81,7 @@ class Sweeper:
     def _tasks(self, sweep):
         order, panels = self._holding.order, self._holding.panels
         blocks = order.blocks(self._turn + sweep)
-        if self._holding.tiled:
+        if self._holding.chained:
             return [(block, 0, sweep + self._turn) for block in blocks]
         step = -1 if order.backward(self._turn + sweep) else 1
         return [(block, panel, sweep + self._turn) for block in blocks if block in panels
@@ -92,7 +92,7 @@ class Sweeper:
         incoming, sweep = self._incoming, turn - self._turn
         if block not in self._rows:
             return block if incoming.version(block) < sweep else None
-        if self._holding.tiled or not self._first(block, panel, turn):
+        if self._holding.chained or not self._first(block, panel, turn):
             return None
         return incoming.lacking(block, sweep, self._holding.remote_reads[block], self._rank(turn),
                                 self._max_staleness)
@@ -132,7 +132,7 @@ class Sweeper:
         currents : dict of int to object
             What `Outgoing.current` was when the epoch began, by owner.
         """
-        sweep, last = turn - self._turn, self._holding.tiled or self._last(block, panel, turn)
+        sweep, last = turn - self._turn, self._holding.chained or self._last(block, panel, turn)
         if not exact(self._schedule):
             return [owner for owner, outgoing in self._outgoings.items()
                     if outgoing.send_newest(block, panel, sweep, currents[owner], last)]
@@ -157,7 +157,7 @@ class Sweeper:
             if block not in self._rows:
                 continue
             self._met[block, panel] = met
-            if self._holding.tiled or self._last(block, panel, turn):
+            if self._holding.chained or self._last(block, panel, turn):
                 finished += self._finish_block(block, turn - self._turn)
         if self.finished > before:
             self._pace = max(seconds / (self.finished - before), _BATCH / _MOST)
@@ -167,12 +167,12 @@ class Sweeper:
         """Count the row updates of steps."""
         for block, panel, _ in tasks:
             if block in self._rows:
-                self.updates += self._rows[block][panel] if not self._holding.tiled else sum(self._rows[block])
+                self.updates += self._rows[block][panel] if not self._holding.chained else sum(self._rows[block])
 
     def _finish_block(self, block, sweep):
         self.sweeps[block] = sweep
         met = [self._met.pop((block, panel), None) for panel in range(len(self._rows[block]))]
-        met = met[:1] if self._holding.tiled else met
+        met = met[:1] if self._holding.chained else met
         measured = None not in met
         if measured:
             self._sums[block] = sum(met)

@@ -13,7 +13,7 @@ _CALLS = 10e-6    # seconds a pass of a block needs beside that
 _SPARSE_BLOCK = 80_000  # nonzeros whose pass takes about nine times _CALLS
 _ENOUGH = 16            # blocks that keep a few workers busy as well as any larger number
 _MOST = 64
-_DENSE_ROWS = 512       # tiles half as wide cost 1.4 times as much an entry
+_DENSE_ROWS = 512       # a few pieces a worker and sweep are enough for fresh values
 _SHARE = 4 * WAKE       # seconds of computing in a sweep below which a worker mostly waits
 
 
@@ -158,7 +158,8 @@ def ordering_blocks(n, nonzeros, dense):
     nonzeros : int
         Stored entries.
     dense : bool
-        Then blocks have about 512 rows, never below 256, and an even number of them, so that two workers share evenly.
+        Then blocks have about 512 rows, never below 256, and an even number of them, so that two workers share evenly;
+        exact sweeps cut them finer.
 
     Returns
     -------

@@ -16,7 +16,7 @@ class PanelPasser:
         Of each own block; the kernel has all of them, block after block.
     """
 
-    tiled = False
+    chained = False
 
     def __init__(self, kernel, panels):
         self._kernel = kernel
@@ -62,12 +62,12 @@ class StripPasser:
         Of all blocks.
     """
 
-    tiled = True
+    chained = True
 
     def __init__(self, kernel, bounds):
         self._kernel, self._bounds = kernel, bounds
         self.set_omega, self.residual, self.size = kernel.set_omega, kernel.residual, kernel.size
-        self.give_back = kernel.untile
+        self.give_back = kernel.restore
         self._several = {block for block in kernel.own if kernel.pieces(block) > 1}
         self._x, self._views = None, []
         self._late = None

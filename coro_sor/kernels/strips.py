@@ -24,7 +24,7 @@ class StripKernel:
     ----------
     rows : object
         Has ``values``, an (m, n) array of float64 or float32, C-contiguous and writable: all rows of one or more
-        whole blocks. It is rearranged, so nobody else may use it until `untile` was called. float32 is widened 64
+        whole blocks. It is rearranged, so nobody else may use it until `restore` was called. float32 is widened 64
         columns at a time, so products and sums are float64.
     b : (m,) array
         Right-hand side of these rows.
@@ -211,7 +211,7 @@ class StripKernel:
                     sizes[rows] += part
         return sizes
 
-    def untile(self):
+    def restore(self):
         """Restore the row-major array, bit for bit; nothing else of the kernel may be used after that."""
         self._store.restore()
         self._halves, self._inverses, self._passes = [], {}, {}

@@ -22,11 +22,13 @@ class Segment:
 
     def __init__(self, engine, words):
         self.array = np.zeros(words)
-        engine.simulation.memory.append(self.array)
-        self.name = engine.location[0], len(engine.simulation.memory) - 1
+        self._memory = engine.simulation.memory
+        self.name = engine.location[0], len(self._memory)
+        self._memory.append(self.array)
 
     def close(self):
-        """Nothing needs to be done."""
+        """Let nobody else in."""
+        self._memory[self.name[1]] = None
 
 
 class SimulatedEngine(PeerHolds):
@@ -79,11 +81,12 @@ class SimulatedEngine(PeerHolds):
         return Segment(self, words)
 
     def attach(self, name, words):
-        """What a process at the same address published by this name; None if there is no such."""
+        """What a process at the same address published by this name and did not close; None if there is no such."""
         address, number = name
-        if address != self.location[0]:
+        array = self.simulation.memory[number] if address == self.location[0] else None
+        if array is None or len(array) != words:
             return None
-        array = self.simulation.memory[number].view()
+        array = array.view()
         array.flags.writeable = False
         return array
 

@@ -28,9 +28,9 @@ def publish(hand):
     return segment.name, SharedSlices(segment.array, 1, 2)
 
 
-def see(hand):
+def see(hand, name, entries=2):
     """What owner 0 shows, as owner 1 reads it."""
-    return SharedSlices(hand.engine.attach(hand.offered, SharedSlices.size(1, 2)), 1, 2)
+    return SharedSlices(hand.engine.attach(name, SharedSlices.size(1, entries)), 1, entries)
 
 
 def bind_sharing(hand):
@@ -42,14 +42,14 @@ def bind_sharing(hand):
     yield from hand.send(Subscribed('s', subscribe.request, 1, 0, A.diagonal()[2:], name))
     share = yield from hand.wait(lambda message: isinstance(message, Share))
     yield from hand.send(Subscribe('s', 77, 1, 0, 2, (0, 2)))
-    hand.offered = (yield from hand.wait(lambda message: isinstance(message, Subscribed))).segment
+    theirs = see(hand, (yield from hand.wait(lambda message: isinstance(message, Subscribed))).segment)
     yield from hand.send(Share('s', 78, 1))
     taken = yield from hand.wait(lambda message: isinstance(message, Taken))
     assert taken.request == 78
     assert (yield from hand.answer(bind, 1.0)) is None      # owner 1 has not answered yet
     yield from hand.send(Taken('s', share.request, 1))
     assert isinstance((yield from hand.answer(bind)), Bound)
-    return see(hand), mine
+    return theirs, mine
 
 
 def show(hand, mine, epoch, values):
@@ -139,6 +139,7 @@ def test_a_neighbour_that_reads_nothing_hears_of_every_sweep_all_the_same(exchan
         agreed = yield from hand.wait(lambda message: isinstance(message, Subscribed))
         assert agreed.diagonal.tolist() == []
         if exchange == 'shared':
+            theirs = see(hand, agreed.segment, 0)
             yield from hand.send(Share('s', 78, 1))
             yield from hand.wait(lambda message: isinstance(message, Taken))
         yield from hand.bound(request)
@@ -147,8 +148,7 @@ def test_a_neighbour_that_reads_nothing_hears_of_every_sweep_all_the_same(exchan
         yield from hand.slices(1, 1, (1.0, 1.0))
         yield from hand.wait(lambda message: isinstance(message, Report) and message.waiting)
         if exchange == 'shared':
-            counters = hand.engine.attach(agreed.segment, SharedSlices.size(1, 0))
-            assert SharedSlices(counters, 1, 0).version(0, 1) == 2
+            assert theirs.version(0, 1) == 2
             return
         yield hand.coro.sleep(1.0)
         yield from hand.wait(lambda message: False, 0.1)

@@ -121,6 +121,35 @@ def asks_for_a_name_that_is_not_served(engine, coro=None):
         return 'unreachable'
 
 
+def shares_memory(engine, coro=None):
+    segment = engine.publish(3)
+    seen = engine.attach(segment.name, 3)
+    zeros = seen.tolist()
+    segment.array[:] = 1, 2, 3
+    try:
+        seen[0] = 9
+    except ValueError:
+        zeros.append('read-only')
+    of_another_size = engine.attach(segment.name, 4)
+    for _ in range(2):
+        segment.close()
+    closed = engine.attach(segment.name, 3)
+    segment.array[0] = 7
+    yield coro.sleep(0)
+    return zeros + [seen.tolist(), of_another_size, closed]
+
+
+def waits_in_a_computation(engine, coro=None):
+    return [(yield engine.compute(engine.until, lambda: True, 20.0)),
+            (yield engine.compute(engine.until, lambda: False, 0.01))]
+
+
+def sends_from_a_computation(engine, coro=None):
+    reference = engine.spawn(echo, 1)
+    yield engine.compute(reference.send, (coro, 'hello'))
+    return (yield coro.receive(timeout=20))
+
+
 def fails(engine, coro=None):
     yield coro.sleep(0.001)
     raise LookupError('on purpose')
@@ -140,6 +169,9 @@ EXPECTED = {
     starts_an_actor_by_name: [1, 'hello', True],
     serves_a_name_once: 'refused',
     asks_for_a_name_that_is_not_served: 'unreachable',
+    shares_memory: [0.0, 0.0, 0.0, 'read-only', [7.0, 2.0, 3.0], None, None],
+    waits_in_a_computation: [True, True],
+    sends_from_a_computation: 'hello',
     fails: "raised LookupError('on purpose')",
 }
 

@@ -104,39 +104,6 @@ def test_a_wait_ends_when_the_owner_wants_no_more_steps_and_takes_nothing_even_i
     assert fakes.log == ['waits'] and hooks.waited == 4.0
 
 
-def test_other_work_is_done_before_it_waits_and_counts_as_computing():
-    fakes = Fakes(lacking=5, arrives=10.0)
-    pieces = [1.0, 2.0, 3.0]
-
-    def spare():
-        if not pieces:
-            return False
-        fakes.time += pieces.pop()
-        return True
-    hooks = fakes.hooks()
-    assert hooks.before(*STEP, spare) is True
-    assert pieces == [] and fakes.log == ['waits', 'takes'] and (hooks.waited, hooks.exchanged) == (4.0, 0.5)
-
-
-@pytest.mark.parametrize('by_message', [False, True])
-def test_other_work_ends_as_soon_as_nothing_is_lacking(by_message):
-    fakes = Fakes(lacking=5, by_message=by_message, arrives=2.0)
-    pieces = [1.0] * 9
-
-    def spare():
-        fakes.time += pieces.pop()
-        fakes._let_arrive()
-        return True
-    hooks = fakes.hooks()
-    assert hooks.before(*STEP, spare) is True
-    assert len(pieces) == 7 and fakes.log == ['takes'] and hooks.waited == 0.0
-
-
-def test_without_anything_lacking_no_other_work_is_begun():
-    fakes = Fakes()
-    assert fakes.hooks().before(*STEP, lambda: pytest.fail('begun')) is True
-
-
 @pytest.mark.parametrize('fleeting', [False, True])
 def test_what_a_step_has_changed_leaves_at_once_for_those_that_need_a_message(fleeting):
     fakes = Fakes(readers=[3])

@@ -173,7 +173,7 @@ def _schedule(scanned, options, owners, one_machine):
 
 # ---- the wavefront
 
-def _speed(graph, nonzeros, dealt, sequence, options, delay=WAKE):
+def _speed(graph, nonzeros, dealt, sequence, options, delay):
     orders = Order('cyclic' if options.order == 'auto' else options.order, options.seed, sequence)
     return speed_up(graph, pass_seconds(nonzeros), dealt, [orders.blocks(sweep) for sweep in range(1, 9)], delay)
 
@@ -189,7 +189,7 @@ def _measured(plan, graph, workers, options):
     def dealt(count):
         return deal(len(nonzeros), count) if chunks is None else deal(_CHUNKS, count)[chunks]
     counts = {_REFERENCE, workers, *(2 ** k for k in range(1, workers.bit_length()))}
-    found = {count: _speed(graph, nonzeros, dealt(count), plan.sequence, options)
+    found = {count: _speed(graph, nonzeros, dealt(count), plan.sequence, options, WAKE)
              for count in sorted(counts) if 1 < count <= (len(nonzeros) if chunks is None else _CHUNKS)}
     return found, _speed(graph, nonzeros, dealt(_REFERENCE), plan.sequence, options, 0.0)
 

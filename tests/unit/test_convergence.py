@@ -206,15 +206,15 @@ def test_looks_without_sweeps_between_them_say_nothing_of_progress():
 
 def test_sweeps_to_go_are_few_at_first_and_then_follow_the_rate():
     assert outlook(1e6).sweeps_to_go() == 4
-    assert outlook(1e6, 1e5).sweeps_to_go() == 10         # done so far: no further than that in one go
+    assert outlook(1e6, 1e5).sweeps_to_go() == 20         # done so far: no further than twice that in one go
     assert outlook(1e6, 1e5, 1e1).sweeps_to_go() == math.ceil(math.log(1e1) / (math.log(1e4) / 10))
 
 
 def test_sweeps_to_go_are_cautious_where_there_is_no_rate():
-    assert outlook(1e6, 1e7).sweeps_to_go() == 10
-    assert outlook(1e6, math.nan).sweeps_to_go() == 10
-    assert outlook(1e6, 0.5).sweeps_to_go() == 10
-    assert outlook(1e6, 1e5, threshold=0.0).sweeps_to_go() == 10
+    assert outlook(1e6, 1e7).sweeps_to_go() == 20
+    assert outlook(1e6, math.nan).sweeps_to_go() == 20
+    assert outlook(1e6, 0.5).sweeps_to_go() == 20
+    assert outlook(1e6, 1e5, threshold=0.0).sweeps_to_go() == 20
 
 
 def test_sweeps_to_go_are_bounded():

@@ -39,7 +39,9 @@ class Steering:
         self.schedule, self.notes = schedule, []
         self._options, self._scan, self._owners = options, scan, owners
         self._ratio = min(scan.row_ratio, scan.column_ratio)
-        self.capped = scan.symmetric and not options.plain_omega
+        # Where dominance proves that any order of messages converges, a lower omega would only cost sweeps.
+        safe = self._ratio < 1 and options.omega < 2 / (1 + self._ratio)
+        self.capped = scan.symmetric and not safe and not options.plain_omega
         self.omega = options.omega
         if not scan.symmetric and self._ratio < 1 and not options.plain_omega:
             self.omega = nonsymmetric_cap(options.omega, scan.row_ratio, scan.column_ratio)

@@ -48,7 +48,7 @@ class SparseKernel:
     in float64; values held as float32 are widened piece by piece. Overflow gives infinities or NaN without a warning.
     """
 
-    MEASURED = 1    # measure every sweep: the squares cost at most 4 % of one
+    MEASURED = 4    # measure every fourth sweep: the norm of what is met costs up to a tenth of one
 
     def __init__(self, arranged, b, omega, columns):
         self._arranged = arranged

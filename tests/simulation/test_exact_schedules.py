@@ -36,6 +36,13 @@ def irregular(n, seed):
     return sparse(A)
 
 
+def one_way(n, seed):
+    """Strictly dominant; rows read what comes after them only."""
+    draw = np.random.default_rng(seed)
+    A = np.triu(np.where(draw.random((n, n)) < 6 / n, draw.uniform(-1, 1, (n, n)), 0), 1)
+    return sparse(A + np.diag(1.1 * np.abs(A).sum(axis=1) + 0.1))
+
+
 MATRICES = {'dense': random_dense(560, 4), 'sparse': poisson2d(33), 'irregular': irregular(300, 5)}
 
 
@@ -131,8 +138,8 @@ def test_ordered_is_plain_sor_whatever_the_number_of_blocks():
 FAULTS = Network(delay=2e-3, jitter=3.0, lost=0.05, reply_lost=0.05, late=0.05, stall=0.3)
 
 
-@pytest.mark.parametrize('A', [poisson2d(9), irregular(80, 2), random_dense(150, 2)],
-                         ids=['poisson', 'irregular', 'dense'])
+@pytest.mark.parametrize('A', [poisson2d(9), irregular(80, 2), one_way(80, 2), random_dense(150, 2)],
+                         ids=['poisson', 'irregular', 'one way', 'dense'])
 @pytest.mark.parametrize('order', ORDERS)
 @pytest.mark.parametrize('schedule', ['sync', 'ordered'])
 def test_faults_make_it_slower_and_change_no_bit(schedule, order, A):

@@ -252,9 +252,16 @@ class Coordinator(Looking):
             pass        # the run is over; what it ended with is in the record
         self.record.owners = [{'node': place.node, 'address': '%s:%d' % place.location, 'pid': place.pid,
                                **self._statistics(owner)} for owner, place in enumerate(self.places)]
+        self._tell_of_exchange()
         self.close_links()
         yield from say_goodbye(self.engine, self.nodes)
         return True
+
+    def _tell_of_exchange(self):
+        apart = [owner for owner in self.record.owners if owner.get('neighbours_shared', 0) < owner.get('neighbours', 0)]
+        if self.options.exchange == 'shared' and apart:
+            self.plan.notes.append('%d of %d workers exchange values by message too: memory cannot be shared with a '
+                                   'worker of another machine or container' % (len(apart), len(self.owners)))
 
     def _statistics(self, owner):
         told = dict(self.stopped.get(owner) or {})

@@ -119,9 +119,9 @@ class Engine(PeerHolds):
         OSError
             The port is in use, or the address is not one of this machine.
         """
-        settings = (address, port, secret, tls, stall, greeting)
         if not secret:
             raise ValueError('the secret is empty')
+        settings = (address, port, secret, tls, stall, greeting)
         with cls._lock:
             if cls._running is None:
                 cls._running = cls(_start_network(*settings), settings)
@@ -172,7 +172,7 @@ class Engine(PeerHolds):
             return None
 
     def attach(self, name, words):
-        """A read-only float64 array of what another process published by this name; None if it is out of reach."""
+        """What another process published by this name, read-only; None if it is out of reach."""
         return segments.attach(name, words)
 
     def until(self, condition, seconds):

@@ -28,7 +28,7 @@ if __name__ == '__main__':
         A, options = random_dense(n, 0), {}
     b = np.ones(len(A))
     solution = coro_sor.solve(A, b, nodes=sys.argv[4:], secret_file=secret_file, observe=tell_when_it_iterates,
-                              **options)
+                              blocks=len(sys.argv) - 4, schedule='async', **options)
     true = float(np.linalg.norm(b - (A.matvec(solution.x) if seconds else A @ solution.x)))
     print(json.dumps({'status': str(solution.status), 'residual_norm': solution.residual_norm, 'true': true,
                       'workers': solution.report['workers'], 'failure': solution.report['failure']}), flush=True)

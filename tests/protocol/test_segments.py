@@ -237,8 +237,7 @@ def test_what_never_holds_is_given_up_when_the_time_is_over(monkeypatch):
     monkeypatch.setattr(segments, 'time', clock)
     assert not await_true(lambda: False, 0.02)
     assert 0.02 <= clock.time < 0.021
-    assert 0.0 in clock.slept       # others may run at once,
-    assert max(clock.slept) > 0 and len(clock.slept) < 1000      # and after a while it sleeps
+    assert min(clock.slept) > 0 and len(clock.slept) < 1000      # after a while it sleeps
 
 
 def test_it_looks_once_more_after_every_pause(monkeypatch):

@@ -54,7 +54,7 @@ class Looking(Correspondence):
         self._updates = [answer.updates for answer in answers]
         sweeps = sum(answer.updates for answer in answers) / self.problem.n
         residual = combine([(answer.scale, answer.squares) for answer in answers])
-        self._count_needed(met, residual)
+        self._count_needed(met, residual, sweeps)
         energy = sum(answer.energy for answer in answers) if self.scan.symmetric else math.nan
         before, self._look = self._look, Look(self._look_ended - self._began, sweeps, residual, reported, energy)
         if before is not None and not restore:
@@ -68,10 +68,13 @@ class Looking(Correspondence):
             return None
         return max(2.0, 20 * self._looking_took)
 
-    def _count_needed(self, met, residual):
+    def _count_needed(self, met, residual, sweeps):
         """In 'sync' and 'ordered': which sweep of the epoch that has just ended was enough."""
+        if not exact(self.steering.schedule) or self._look is None or not 0 < residual <= self.outlook.threshold:
+            return
+        self.record.sweeps_needed = sweeps      # unless an earlier one is known to have been enough
         sums = sum_by_sweep([(sweep, squares) for (_, sweep), squares in met.items()], len(self.owners))
-        if sums and 0 < residual <= self.outlook.threshold:
+        if sums:
             # What is met in a sweep is the residual before it, about; the last look tells by how much it is off.
             ratio = max(1.0, math.sqrt(sums[max(sums)]) / residual)
             bound = ratio * self.outlook.threshold

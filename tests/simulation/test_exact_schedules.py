@@ -115,7 +115,7 @@ def test_in_sync_a_block_sees_the_others_as_they_were_a_sweep_before(blocks, ord
     problem = problem_of(A)
     bounds = split_rows(problem.row_nonzeros(), blocks)
     omega = omega_of_rows(A, 1.2, 'sync', bounds)
-    for sweeps in (1, 2, 5):
+    for sweeps in (1, 4):
         expected = block_sor(A, problem.b, np.zeros(problem.n), omega, bounds, 'sync', sweeps,
                              rows_in_order(A, bounds, order))
         found = [iterate(problem, sweeps, schedule='sync', blocks=blocks, order=order, omega=1.2, workers=workers,
@@ -138,19 +138,19 @@ def test_ordered_is_plain_sor_whatever_the_number_of_blocks():
 FAULTS = Network(delay=2e-3, jitter=3.0, lost=0.05, reply_lost=0.05, late=0.05, stall=0.3)
 
 
-@pytest.mark.parametrize('A', [poisson2d(9), irregular(80, 2), one_way(80, 2), random_dense(150, 2)],
+@pytest.mark.parametrize('A', [poisson2d(8), irregular(80, 2), one_way(80, 2), random_dense(150, 2)],
                          ids=['poisson', 'irregular', 'one way', 'dense'])
 @pytest.mark.parametrize('order', ORDERS)
 @pytest.mark.parametrize('schedule', ['sync', 'ordered'])
 def test_faults_make_it_slower_and_change_no_bit(schedule, order, A):
     """Late, lost and repeated messages, with workers of other speeds, on one node and on two."""
     problem = problem_of(A)
-    wanted = {'schedule': schedule, 'order': order, 'blocks': 6, 'omega': 1.2, 'rtol': 1e-4, 'patience': 200.0,
+    wanted = {'schedule': schedule, 'order': order, 'blocks': 6, 'omega': 1.2, 'rtol': 1e-3, 'patience': 200.0,
               'lease': 600.0, 'until': 3600.0, 'chunk_bytes': 4096}
-    records = [solve(problem, 1, workers=1, **wanted), solve(problem, 2, workers=3, **wanted)]
+    records = [solve(problem, 1, workers=1, **wanted)]
     draw = random.Random(1)
     for seed, (workers, nodes, exchange) in enumerate([(2, 1, 'messages'), (6, 1, 'messages'), (3, 1, 'shared'),
-                                                       (4, 2, 'shared'), (6, 3, 'auto')]):
+                                                       (4, 2, 'auto')]):
         records.append(solve(problem, seed, workers=workers, nodes=nodes, exchange=exchange, faults=FAULTS,
                              piecemeal=True, cost=each_step(lambda: draw.uniform(1e-3, 1e-1)), **wanted))
     assert {record.status for record in records} == {Status.CONVERGED}

@@ -14,7 +14,8 @@ import types
 from .incoming import Early
 from .links import Link
 from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, MakeRows, Message, Prepare, ReadRows,
-                       Resume, Resumed, Rows, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values, Vectors)
+                       Resume, Resumed, Rows, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
+                       Vectors)
 from .neighbours import Neighbours
 from .order import Order
 from .reporting import Reporter, beat_all, owner_statistics
@@ -28,7 +29,8 @@ _TRANSITIONS = {
     ('LOADING', Rows): 'LOADING', ('LOADING', ReadRows): 'LOADING', ('LOADING', MakeRows): 'LOADING',
     ('LOADING', Vectors): 'LOADING',
     ('LOADING', Prepare): 'LOADING', ('LOADING', Bind): 'FROZEN',
-    ('FROZEN', Vectors): 'FROZEN', ('FROZEN', Freeze): 'FROZEN', ('FROZEN', Resume): 'SWEEPING', ('FROZEN', Collect): 'FROZEN',
+    ('FROZEN', Freeze): 'FROZEN', ('FROZEN', Resume): 'SWEEPING', ('FROZEN', Collect): 'FROZEN',
+    ('FROZEN', Vectors): 'FROZEN',
     ('SWEEPING', Freeze): 'FROZEN',
     ('LOADING', Stop): 'STOPPED', ('FROZEN', Stop): 'STOPPED', ('SWEEPING', Stop): 'STOPPED',
 }

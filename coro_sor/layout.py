@@ -30,7 +30,7 @@ def cut_panels(rows, assignment, blocks):
         By block, ranges of rows counted from its first.
     """
     settings, sparse = assignment.settings, assignment.sparse
-    # Sparse rows are coloured, and sub-blocks of dense ones shuffled, panel by panel: that must not depend on the exchange.
+    # Panel by panel sparse rows are coloured and sub-blocks of dense ones shuffled: no matter of the exchange.
     if settings['whole_blocks']:
         return {block: [(0, hi - lo)] for block, lo, hi in blocks}
     nonzeros = rows.indptr if sparse else rows.n

@@ -94,6 +94,15 @@ class Hand:
         come = [message for message in self.heard if isinstance(message, Bound)]
         assert come or isinstance((yield from self.answer(request)), Bound)
 
+    def reach(self, state):
+        """Bring the owner into a state."""
+        if state != 'LOADING':
+            yield from self.load()
+            yield from self.bind()
+            yield from self.freeze(1, schedule='async')
+        if state == 'SWEEPING':
+            yield from self.resume(1, 10 ** 9)
+
     def freeze(self, epoch, values=(0.0, 0.0), schedule='sync', restore=False, sizes=False):
         request = yield from self.post(Freeze, epoch, schedule, restore, sizes)
         yield from self.slices(epoch, 0, values)

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from campaign import each_step
-from coro_sor.block import BlockOwner, _TRANSITIONS
+from coro_sor.block import _TRANSITIONS
 from coro_sor.convergence import combine
-from coro_sor.messages import (Bind, Collect, Failed, Freeze, Looked, MakeRows, Prepare, Prepared, ReadRows, Report,
+from coro_sor.messages import (Bind, Collect, Failed, Freeze, Looked, MakeRows, Prepare, ReadRows, Report,
                                Resume, Resumed, Rows, RowsRead, Slices, Stop, Stopped, Taken, Values, Vectors)
 from coro_sor.problems import gram, make_generator
 from coro_sor.rows import digest_rows
@@ -227,16 +227,6 @@ def test_sweeps_are_counted_over_all_epochs():
 
 # ---- what must not be
 
-def reach(hand, state):
-    """Bring the owner into a state."""
-    if state != 'LOADING':
-        yield from hand.load()
-        yield from hand.bind()
-        yield from hand.freeze(1, schedule='async')
-    if state == 'SWEEPING':
-        yield from hand.resume(1, 10 ** 9)
-
-
 REQUESTS = {Rows: (0, (A[:2],)), ReadRows: ('nowhere.npy',), MakeRows: ('gram:4',),
             Vectors: (0, B[:2], B[:2]), Prepare: (), Bind: ({},),
             Freeze: (9, 'async', False, False), Resume: (1, *resume_until(9)), Collect: (1, 0, 2), Stop: ()}
@@ -248,7 +238,7 @@ DROPPED = {('LOADING', Resume), ('LOADING', Collect), ('SWEEPING', Resume), ('SW
                          ids=lambda part: getattr(part, '__name__', part))
 def test_a_request_that_its_state_does_not_know_ends_the_owner_with_a_word_or_is_dropped_as_untimely(state, kind):
     def script(hand):
-        yield from reach(hand, state)
+        yield from hand.reach(state)
         yield from hand.post(kind, *REQUESTS[kind])
         failed = yield from hand.wait(lambda message: isinstance(message, Failed), 1.0)
         if (state, kind) in DROPPED:
@@ -264,7 +254,7 @@ def test_a_request_that_its_state_does_not_know_ends_the_owner_with_a_word_or_is
 @pytest.mark.parametrize('state', ['LOADING', 'FROZEN', 'SWEEPING'])
 def test_a_stop_ends_it_in_every_state(state):
     def script(hand):
-        yield from reach(hand, state)
+        yield from hand.reach(state)
         stopped = yield from hand.ask(Stop)
         assert isinstance(stopped, Stopped) and stopped.statistics['rows'] == 2
         yield hand.coro.sleep(1.0)
@@ -331,61 +321,9 @@ def test_rows_that_cannot_be_made_are_no_failure_and_may_come_by_message(spec, r
 @pytest.mark.parametrize('start, stop', [(1, 3), (2, 4), (1, 1)])
 def test_rows_of_others_cannot_be_collected(start, stop):
     def script(hand):
-        yield from reach(hand, 'FROZEN')
+        yield from hand.reach('FROZEN')
         yield from hand.post(Collect, 1, start, stop)
         failed = yield from hand.wait(lambda message: isinstance(message, Failed))
         assert 'rows %d to %d' % (start, stop) in failed.text
 
     drive(script)
-
-
-# ---- silence
-
-def test_without_the_coordinator_it_pauses_after_the_patience_and_ends_after_the_lease(monkeypatch):
-    swept = []
-    stepped = BlockOwner.stepped
-    monkeypatch.setattr(BlockOwner, 'stepped',
-                        lambda self, *args: swept.append(self._engine.now()) or stepped(self, *args))
-    times = []
-
-    def script(hand):
-        yield from reach(hand, 'SWEEPING')
-        times.append(hand.engine.simulation.now)
-        yield hand.coro.sleep(4.0)
-        assert not (yield from hand.is_gone())      # which it hears: the silence begins anew
-        times.append(hand.engine.simulation.now)
-        yield hand.coro.sleep(6.0)
-        count = len(swept)
-        yield hand.coro.sleep(2.0)
-        assert len(swept) == count > 0
-        assert not (yield from hand.is_gone())
-        yield hand.coro.sleep(0.5)
-        assert len(swept) > count                   # heard again: on it goes
-        yield hand.coro.sleep(20.0)
-        assert (yield from hand.is_gone())
-
-    assert drive(script, cost=each_step(0.05), patience=5.0, lease=15.0)[1] == []
-
-
-def test_a_long_computation_of_its_own_is_no_silence_of_the_coordinator():
-    def script(hand):
-        yield from hand.load()
-        yield from hand.bind()
-        assert (yield from hand.freeze(1))
-
-    def freeze_slowly(function, args):
-        return 4.9 if function.__name__ == 'residual' else 1e-4
-
-    drive(script, cost=freeze_slowly, patience=1.0, lease=2.0)
-
-
-def test_it_tells_that_it_lives_several_times_a_patience_whatever_it_computes():
-    def script(hand):
-        yield from hand.ask(Rows, 0, (A[:2],))
-        yield from hand.ask(Vectors, 0, B[:2], np.zeros(2))
-        prepare = yield from hand.post(Prepare)
-        beats = []
-        yield from hand.wait(lambda message: beats.append(hand.engine.now()) or isinstance(message, Prepared), 100.0)
-        assert len(beats) >= 30 and max(np.diff(beats)) <= 1.1 and prepare.request == hand.number
-
-    drive(script, cost=each_step(30.0), patience=5.0, lease=15.0)

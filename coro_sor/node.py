@@ -71,6 +71,8 @@ class Supervisor:
         Folder for worker-1.log, ...; None: they write to this process's stderr.
     watch_stdin : bool
         Whether the end of stdin ends `run`.
+    options : sequence of str
+        Further command line options of each.
 
     Attributes
     ----------
@@ -78,8 +80,8 @@ class Supervisor:
         The worker processes that are ready, for the directory.
     """
 
-    def __init__(self, workers, address, ports, secret, log_dir=None, watch_stdin=False):
-        self._address, self._secret, self._log_dir = address, secret, log_dir
+    def __init__(self, workers, address, ports, secret, log_dir=None, watch_stdin=False, options=()):
+        self._address, self._secret, self._log_dir, self._options = address, secret, log_dir, options
         self.roster = Roster(address)
         workers = workers or usable_cores()
         self._range = None if ports is None else collections.deque(range(ports[0], ports[1] + 1))
@@ -182,7 +184,7 @@ class Supervisor:
             pass  # it has ended already, which its stdout tells next
 
     def _process(self, child):
-        arguments = ['--child', '--address', self._address, '--port', str(child.port)]
+        arguments = ['--child', '--address', self._address, '--port', str(child.port), *self._options]
         if self._log_dir is None:
             return launch(arguments)
         with open(os.path.join(self._log_dir, f'worker-{child.number}.log'), 'ab') as file:

@@ -6,9 +6,13 @@ import stat
 
 from .solution import InputError
 
-__all__ = ['default_secret_file', 'load_secret', 'make_secret_file', 'new_secret', 'user_folder']
+__all__ = ['VARIABLE', 'checked_secret', 'default_secret_file', 'find_secret', 'load_secret', 'make_secret_file',
+           'new_secret', 'user_folder']
 
-SHORTEST = 16
+SHORTEST, LONGEST = 16, 4096
+
+VARIABLE = 'CORO_SOR_SECRET'
+"""Environment variable that may hold the secret."""
 
 
 def user_folder():
@@ -51,6 +55,42 @@ def make_secret_file(path):
         raise InputError(f'the secret file {path} cannot be made: {problem.strerror}') from None
 
 
+def find_secret(path=None, make=False):
+    """The secret: from the file `path`, else from the environment, else from the default file.
+
+    Parameters
+    ----------
+    path : str or None
+    make : bool
+        Whether to make the default file where it is missing.
+
+    Returns
+    -------
+    (bytes, str)
+        The secret, and where it is from.
+
+    Raises
+    ------
+    InputError
+        As `load_secret`.
+    """
+    if path is None and VARIABLE in os.environ:
+        return checked_secret(os.environb[VARIABLE.encode()].strip(), f'the variable {VARIABLE}'), f'from {VARIABLE}'
+    if path is None:
+        path = default_secret_file()
+        if make and not os.path.exists(path):
+            make_secret_file(path)
+    return load_secret(path), path
+
+
+def checked_secret(text, origin):
+    """The secret `text` itself; an InputError where it is too short or too long."""
+    if not SHORTEST <= len(text) <= LONGEST:
+        fault = f'fewer than {SHORTEST}' if len(text) < SHORTEST else f'more than {LONGEST}'
+        raise InputError(f'{origin} holds {fault} characters: give a secret such as start_workers.sh makes')
+    return text
+
+
 def load_secret(path):
     """Read a secret file.
 
@@ -62,18 +102,15 @@ def load_secret(path):
     Raises
     ------
     InputError
-        Where it is missing, unreadable, shorter than 16 characters, or open to others than its owner.
+        Where it is missing, unreadable, open to others than its owner, too short or too long.
     """
     try:
         with open(path, 'rb') as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read().strip()
+            text = b'' if mode & 0o077 else file.read(LONGEST + 2).strip()
     except OSError as problem:
         raise InputError(f'the secret file {path} cannot be read: {problem.strerror}; start_workers.sh makes one, '
                          f'copy it here') from None
     if mode & 0o077:
         raise InputError(f'the secret file {path} is open to other users (mode {mode:03o}): run chmod 600 {path}')
-    if len(text) < SHORTEST:
-        raise InputError(f'the secret file {path} holds fewer than {SHORTEST} characters: '
-                         f'delete it and let the node make one, or write a longer secret')
-    return text
+    return checked_secret(text, f'the secret file {path}')

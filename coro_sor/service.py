@@ -16,7 +16,7 @@ from .options import NODE_PORT
 from .pidfile import running_pid
 from .secret import user_folder
 from .solution import InputError
-from .worker import add_node_options
+from .worker import add_node_options, protection_options
 
 __all__ = ['main', 'start', 'stop']
 
@@ -117,7 +117,8 @@ def _worker_arguments(chosen):
     secret_file = chosen.secret_file and os.path.abspath(chosen.secret_file)
     options = {'--workers': chosen.workers, '--address': chosen.address, '--port': chosen.port, '--ports': ports,
                '--secret-file': secret_file, '--log-dir': chosen.log_dir, '--pid-file': chosen.pid_file}
-    return [text for name, value in options.items() if value is not None for text in (name, str(value))]
+    given = [text for name, value in options.items() if value is not None for text in (name, str(value))]
+    return given + protection_options(chosen)
 
 
 def _stop_one(path, grace):

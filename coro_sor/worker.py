@@ -12,14 +12,15 @@ import threading
 import traceback
 
 from .addresses import outward_address, own_address
+from .folders import allow_only
 from .launch import BLAS_THREADS
 from .node import BUSY, NodeFailed, Supervisor, log
 from .options import NODE_PORT
 from .pidfile import PidFile
-from .secret import default_secret_file, load_secret, make_secret_file
+from .secret import checked_secret, find_secret
 from .solution import InputError, SolverError
 
-__all__ = ['add_node_options', 'main']
+__all__ = ['add_node_options', 'main', 'protection_options']
 
 
 def add_node_options(parser):
@@ -32,7 +33,16 @@ def add_node_options(parser):
         help='well-known port of the node (default: %(default)s; 0: any free one)')
     add('--ports', type=_ports, metavar='A-B', help='ports of the worker processes (default: any free ones)')
     add('--secret-file', metavar='FILE', help='secret shared by all machines, readable by its owner alone '
-                                              '(default: ~/.coro_sor/secret, made where missing)')
+                                              '(default: the variable CORO_SOR_SECRET, else ~/.coro_sor/secret, made '
+                                              'where missing)')
+    add('--data-dir', metavar='DIR', action='append', default=[],
+        help='folder from which workers may read their rows themselves; may be given several times (default: none)')
+    for name, what in (('certificate', "this node's certificate, with which it uses TLS (PEM)"),
+                       ('key', 'its private key'), ('ca', 'certificate of the authority that signed those of all')):
+        add('--' + name, metavar='FILE', help=what)
+    add('--insecure', action='store_true',
+        help='without TLS, leave out the keyed hash of what leaves the machine: whoever can change traffic on the '
+             'network can then change values and give orders')
     add('--log-dir', metavar='DIR', help='folder for the output of the worker processes')
     add('--pid-file', metavar='FILE', help='file that is locked, and holds the process id, while the node runs')
 
@@ -54,8 +64,16 @@ def main(arguments=None):
     parser.add_argument('--child', action='store_true', help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.child:
-        return _run_child(chosen.address, chosen.port)
+        return _run_child(chosen)
     return _run_node(chosen)
+
+
+def protection_options(chosen):
+    """The command line options that a process of the same node needs to read and talk as this one; absolute paths."""
+    files = [part for name in ('certificate', 'key', 'ca') if getattr(chosen, name) is not None
+             for part in ('--' + name, os.path.abspath(getattr(chosen, name)))]
+    folders = [part for folder in chosen.data_dir for part in ('--data-dir', os.path.abspath(folder))]
+    return files + folders + ['--insecure'] * chosen.insecure
 
 
 def _run_node(chosen):
@@ -78,13 +96,15 @@ def _run_supervisor(chosen, stack):
     if chosen.pid_file:
         stack.enter_context(PidFile(os.path.abspath(chosen.pid_file)))
     secret, origin = _secret(chosen.secret_file)
-    supervisor = Supervisor(chosen.workers, address, chosen.ports, secret, _folder(chosen.log_dir), chosen.watch_stdin)
+    _check_protection(chosen)
+    supervisor = Supervisor(chosen.workers, address, chosen.ports, secret, _folder(chosen.log_dir), chosen.watch_stdin,
+                            protection_options(chosen))
     signal.signal(signal.SIGTERM, supervisor.stop)
     signal.signal(signal.SIGINT, supervisor.stop)
     stack.enter_context(supervisor)
     # The worker processes are starting by now; what follows takes as long as they do.
     from .directory import make_directory
-    engine = _start_engine(address, chosen.port, secret)
+    engine = _start_engine(chosen, address, secret)
     if not supervisor.wait_until_ready():
         return
     engine.serve('directory', make_directory(supervisor.roster))
@@ -99,12 +119,17 @@ def _run_supervisor(chosen, stack):
 def _secret(path):
     """(the secret, where it is from)"""
     if path == '-':
-        return _line_from_stdin(), 'from standard input'
-    if path is None:
-        path = default_secret_file()
-        if not os.path.exists(path):
-            make_secret_file(path)
-    return load_secret(path), path
+        return checked_secret(_line_from_stdin(), 'the first line of standard input'), 'from standard input'
+    return find_secret(path, make=True)
+
+
+def _check_protection(chosen):
+    for folder in chosen.data_dir:
+        if not os.path.isdir(folder):
+            raise InputError(f'--data-dir {folder} is no folder')
+    if chosen.insecure and chosen.certificate is None:
+        log.warning('--insecure: whoever can change traffic on the network can change values and give orders')
+    _tls(chosen)        # here, before worker processes are started in vain
 
 
 def _folder(path):
@@ -117,18 +142,28 @@ def _folder(path):
     return os.path.abspath(path)
 
 
-def _start_engine(address, port, secret):
+def _start_engine(chosen, address, secret):
     from .messages import MESSAGES
     from .runtime import codec
     from .runtime.engine import Engine
     codec.register(MESSAGES)
+    port = chosen.port
     try:
-        return Engine.start_runtime(address, port, secret=secret)
+        return Engine.start_runtime(address, port, secret=secret, insecure=chosen.insecure,
+                                    tls=_tls(chosen))
     except OSError as problem:
         if problem.errno != errno.EADDRINUSE:
             raise
         raise NodeFailed(f'port {port} at {address} is in use: does a node run here already? '
                          f'Stop it or give another --port') from None
+
+
+def _tls(chosen):
+    given = chosen.certificate, chosen.key, chosen.ca
+    if not any(given):
+        return None
+    from .runtime.tls import tls_files
+    return tls_files(*given)
 
 
 def _set_up_process():
@@ -152,7 +187,7 @@ def _line_from_stdin():
 # ---- a worker process
 
 
-def _run_child(address, port):
+def _run_child(chosen):
     ready = _set_up_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor
     signal.signal(signal.SIGTERM, lambda *unused: os._exit(0))
@@ -160,9 +195,10 @@ def _run_child(address, port):
     watch = threading.Thread(target=_end_with_supervisor, daemon=True)
     watch.start()
     try:
-        engine = _start_engine(address, port, secret)
+        engine = _start_engine(chosen, chosen.address, secret)
     except NodeFailed:
         return BUSY
+    allow_only(chosen.data_dir)
     from .block import block_owner
     engine.serve('block_owner', block_owner)
     os.write(ready, b'ready %d\n' % engine.location[1])

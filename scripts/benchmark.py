@@ -5,6 +5,7 @@
     python scripts/benchmark.py sparse        ns a nonzero a sweep, against scipy's A @ x, pyamg and PETSc
     python scripts/benchmark.py schedules     sweeps and seconds of each schedule, also with one slow worker
     python scripts/benchmark.py solves        Poisson's equation, against PETSc's SOR and multigrid
+    python scripts/benchmark.py wire          a whole solve in clear, with a keyed hash on each frame, and with TLS
     python scripts/benchmark.py dense --json FILE           and everything that was measured
     python scripts/benchmark.py dense --sizes 8000 --exchanges 4,8,16 --only sweeps
 
@@ -25,13 +26,14 @@ import sys  # noqa: E402
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from benchmarks import dense, schedules, solves, sparse  # noqa: E402
+from benchmarks import dense, schedules, solves, sparse, wire  # noqa: E402
 from benchmarks.bench import measured  # noqa: E402
 
 COMMANDS = (('dense', dense, 'a dense sweep against A @ x, and whole dense solves'),
             ('sparse', sparse, 'a sparse sweep against A @ x, pyamg and PETSc'),
             ('schedules', schedules, 'sweeps and seconds of each schedule, also with one slow worker'),
-            ('solves', solves, "Poisson's equation against PETSc"))
+            ('solves', solves, "Poisson's equation against PETSc"),
+            ('wire', wire, 'a solve in clear, with a keyed hash on each frame, and with TLS'))
 
 
 def main():

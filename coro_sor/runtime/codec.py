@@ -32,7 +32,12 @@ import numpy as np
 
 from .compat import Coro, Location, Request
 
-__all__ = ['CodecError', 'RequestFrame', 'decode', 'encode', 'register']
+__all__ = ['CodecError', 'HEAD_LIMIT', 'RequestFrame', 'decode', 'encode', 'register']
+
+HEAD_LIMIT = 1 << 23
+"""Bytes of a head: as objects they may take a hundred times as much."""
+
+_MOST_DIMENSIONS = 32
 
 _PLAIN = frozenset((type(None), bool, int, float, str))
 _DTYPES = {text: np.dtype(text) for text in ('<f8', '<f4', '<f2', '<i8', '<i4', '<i2', '|i1',
@@ -138,9 +143,13 @@ def encode(value):
     ------
     TypeError
         `value` or something in it may not cross the wire.
+    ValueError
+        There is too much beside the entries of arrays.
     """
     blobs = []
     head = _dumps(_pack(value, blobs)).encode()
+    if len(head) > HEAD_LIMIT - 8:
+        raise ValueError('a message with %d bytes beside its arrays cannot be sent' % len(head))
     head += b' ' * (-(len(head) + 4) % 8)
     parts = [_LENGTH.pack(len(head)) + head]
     for blob in blobs:
@@ -198,6 +207,7 @@ def _unpack_array(value, blobs):
     _need(len(value) >= 2 and type(value[1]) is str and value[1] in _DTYPES, 'dtype')
     dtype, shape = _DTYPES[value[1]], value[2:]
     size = dtype.itemsize
+    _need(len(shape) <= _MOST_DIMENSIONS, 'dimensions')
     for length in shape:
         _need(type(length) is int and length >= 0, 'shape')
         size *= length
@@ -242,9 +252,10 @@ def _unpack_exception(value, blobs):
 def _unpack_message(value, blobs):
     kind = _messages.get(value[1]) if len(value) > 1 and type(value[1]) is str else None
     _need(kind is not None, 'unknown message')
+    fields = _unpack_all(value, blobs, 2)
     try:
-        return kind(*_unpack_all(value, blobs, 2))
-    except TypeError as error:
+        return kind(*fields)
+    except Exception as error:      # the validation of a class may trip over anything in a field
         raise CodecError('%s: %s' % (value[1], error)) from error
 
 
@@ -252,12 +263,16 @@ def _is_text(value):
     return type(value) is str
 
 
+def _is_only_a_tuple(value):
+    return type(value) is tuple and len(value) == 1 and type(value[0]) is tuple
+
+
 # The requests that may be made of a node, their fields and how each is checked; asyncoro knows many more.
 _REQUESTS = {
     'signature': {'version': _is_text},
     'peer': {'signature': _is_text, 'name': _is_text, 'from': lambda value: type(value) is Location,
              'version': _is_text},
-    'run_rci': {'name': _is_text, 'args': lambda value: type(value) is tuple, 'kwargs': lambda value: value == {}},
+    'run_rci': {'name': _is_text, 'args': _is_only_a_tuple, 'kwargs': lambda value: value == {}},
     'send': {'message': lambda value: True, 'name': _is_user_name, 'coro': _is_id},
     'deliver': {'message': lambda value: True, 'name': _is_user_name, 'coro': _is_id},
 }
@@ -295,6 +310,7 @@ def decode(frame):
     try:
         view = memoryview(frame).toreadonly()
         start = 4 + _LENGTH.unpack_from(view)[0]
+        _need(start <= 4 + HEAD_LIMIT, 'the head is too long')
         _need(start <= len(view), 'the head is longer than the frame')
         blobs = _Blobs(view[start:])
         value = _unpack(json.loads(bytes(view[4:start])), blobs)

@@ -9,7 +9,7 @@ Importing this module imports asyncoro (which starts a thread) and corrects it:
 - *Answers.* The wake-up of a coroutine that waits for a peer's answer cannot be lost between two threads, and what
   nobody waits for any more is not carried to the peer.
 - *Peers.* One lock for scheduler and peers; a peer that comes back with another signature replaces the old one; no
-  peer is given up after failed connections, that is for the caller to judge; no discovery by UDP.
+  peer is given up after failed connections, that is for the caller to judge; no discovery, and no UDP socket.
 """
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _HOME = os.path.dirname(asyncoro.__file__) + os.sep
 _ONE_INSTANCE = sys.version_info >= (3, 12)
 # Fields of requests that are answered at once and do nothing; a request that nobody waits for any more becomes one.
 NO_EFFECT = {'deliver': {'message': None, 'name': '~', 'coro': '0'},
-             'run_rci': {'name': '', 'args': (), 'kwargs': {}}}
+             'run_rci': {'name': '', 'args': ((),), 'kwargs': {}}}
 
 
 class _Sys(types.ModuleType):
@@ -172,6 +172,7 @@ def _correct_peers():
         known = Peer.get_peer(location)
         if known is not None and known.auth != auth:
             drop_peer(location)
+        asyncoro.AsyncSocket.introduce((location.addr, location.port))
         make(self, name, location, auth, keyfile, certfile)
         self.stream = True      # one connection a peer, in either direction
 
@@ -232,6 +233,7 @@ def start_network(ip, port, secret):
     except OSError:
         _stop(Scheduler._instance)      # what was started before the port was found to be in use
         raise
+    network._udp_sock.close()       # nobody reads from it
     Peer._lock = network._lock      # one lock for both: taken in two orders, two would block each other for ever
     # Called before asyncoro's own, which would wait for every coroutine and for peers, and then find nothing to do.
     atexit.register(_stop, Scheduler._asyncoro, network)

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 import re
 import socket
 import threading
@@ -35,51 +34,27 @@ from ..solution import SolverError, Unreachable
 from . import codec, compat, segments
 from .compat import Coro, Location, Peer, RCI, Request, Scheduler, core, log
 from .sockets import GuardedSocket
+from .task import Task, run_actor
 from .tls import make_contexts
 
-__all__ = ['Engine', 'Task']
+__all__ = ['Engine']
 
 _NOT_SERVED = 'is not registered'       # in asyncoro's answer to a request for a name that nobody serves
 
 
-class Task:
-    """An actor that the main thread waits for.
-
-    Attributes
-    ----------
-    reference : Coro
-        The actor's reference, to send it messages.
-    """
+class _Pool:
+    """One thread that computes for actors."""
 
     def __init__(self):
-        self.reference = None
-        self._ended = threading.Event()
-        self._value = self._error = None
+        self._pool = core.AsyncThreadPool(1)
 
-    def wait(self, timeout=None):
-        """The actor's return value; raises its exception.
+    def compute(self, function, *args):
+        """As `Engine.compute`."""
+        return self._pool.async_task(_call, function, args)
 
-        Only for threads that run no actors. A KeyboardInterrupt leaves it at once; the actor goes on and can be
-        waited for again.
-
-        Raises
-        ------
-        TimeoutError
-            It has not ended after `timeout` seconds.
-        """
-        end = math.inf if timeout is None else time.monotonic() + timeout
-        # In slices, since a signal that comes just before the wait begins is seen only when it ends.
-        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):
-            if time.monotonic() >= end:
-                raise TimeoutError('the actor has not ended after %g s' % timeout)
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    def end(self, value=None, error=None):
-        """Note how the actor ended and wake who waits."""
-        self._value, self._error = value, error
-        self._ended.set()
+    def close(self):
+        """Let the thread end after what it was given."""
+        self._pool._task_queue.put(None)        # its own `terminate` would wait for that
 
 
 class Engine(PeerHolds):
@@ -96,7 +71,8 @@ class Engine(PeerHolds):
         self.location = (location.addr, location.port)
 
     @classmethod
-    def start_runtime(cls, address='127.0.0.1', port=0, *, secret, tls=None, stall=10.0, greeting=10.0):
+    def start_runtime(cls, address='127.0.0.1', port=0, *, secret, tls=None, insecure=False, stall=10.0,
+                      greeting=10.0):
         """The process's engine, started if need be and ended at exit.
 
         Parameters
@@ -108,7 +84,9 @@ class Engine(PeerHolds):
         secret : bytes
             What all processes of a solve share; at least one byte.
         tls : tls.TlsFiles or None
-            Certificates; in clear where None.
+            Certificates; without TLS where None.
+        insecure : bool
+            Without TLS, frames that leave the machine carry a keyed hash, unless this is set; on both sides alike.
         stall, greeting : float
             Seconds without progress after which a transfer is given up; seconds for a connection to prove itself.
 
@@ -116,12 +94,14 @@ class Engine(PeerHolds):
         ------
         SolverError
             It runs already, with other settings: asyncoro knows one runtime a process and cannot be started twice.
+        InputError
+            For the files of `tls`; see `tls.make_contexts`.
         OSError
             The port is in use, or the address is not one of this machine.
         """
         if not secret:
             raise ValueError('the secret is empty')
-        settings = (address, port, secret, tls, stall, greeting)
+        settings = (address, port, secret, tls, insecure, stall, greeting)
         with cls._lock:
             if cls._running is None:
                 cls._running = cls(_start_network(*settings), settings)
@@ -133,10 +113,14 @@ class Engine(PeerHolds):
 
     # ---- for the main thread
 
+    def call_by_name(self, names):
+        """Names of hosts by IPv4 address: what the certificate of a node that is dialled there must carry."""
+        self._names.update(names)
+
     def launch(self, actor, *args):
         """Start an actor and return its `Task`; not for use in actors."""
         task = Task()
-        task.reference = Coro(_run_actor, self, actor, args, task)
+        task.reference = Coro(run_actor, self, actor, args, task)
         return task
 
     def run(self, actor, *args):
@@ -151,7 +135,7 @@ class Engine(PeerHolds):
 
     def spawn(self, actor, *args):
         """Start ``actor(engine, *args, coro=coro)`` here and return its reference."""
-        return Coro(_run_actor, self, actor, args, None)
+        return Coro(run_actor, self, actor, args, None)
 
     def compute(self, function, *args):
         """Run ``function(*args)`` in the one pool thread; use as ``value = yield engine.compute(...)``.
@@ -160,8 +144,12 @@ class Engine(PeerHolds):
         the actor, with its traceback (a StopIteration as a RuntimeError, as from any generator).
         """
         if self._pool is None:
-            self._pool = core.AsyncThreadPool(1)
-        return self._pool.async_task(_call, function, args)
+            self._pool = self.make_pool()
+        return self._pool.compute(function, *args)
+
+    def make_pool(self):
+        """Another pool thread, with ``compute`` as here, until its ``close``."""
+        return _Pool()
 
     def publish(self, words):
         """Shared memory that other processes of this machine can `attach`; None where the system has none."""
@@ -182,7 +170,7 @@ class Engine(PeerHolds):
     def serve(self, name, actor):
         """Let other processes start `actor` here as `name`; once a name."""
         def served(args, coro=None):
-            return (yield from _run_actor(self, actor, args, None, coro))
+            return (yield from run_actor(self, actor, args, None, coro))
 
         if RCI(served, name).register() != 0:
             raise ValueError('%r is served already' % name)
@@ -216,7 +204,9 @@ class Engine(PeerHolds):
             compat.drop_peer(Location(ip, port))
 
     def idle(self, location):
-        """Whether the process at `location` is known and nothing is queued or in flight for it."""
+        """Whether the process at `location` is this one, or known with nothing queued or in flight for it."""
+        if pair(location) == self.location:
+            return True
         peer = Peer.get_peer(location)
         return peer is not None and peer.waiting
 
@@ -238,16 +228,19 @@ class Engine(PeerHolds):
             raise
         except (OSError, codec.CodecError) as error:
             raise Unreachable('%s does not answer: %s' % (place, error)) from error
+        refusal = None
         while True:
             fields = {'name': name, 'args': (tuple(args),), 'kwargs': {}}
             request = Request('run_rci', fields, dst=peer, timeout=max(end - self.now(), 0.001))
             reply = yield from Peer._sync_reply(request, alarm_value=-1)
             if isinstance(reply, Coro):
                 return reply
-            if not isinstance(reply, Exception):
+            if isinstance(reply, Exception):
+                refusal = reply
+            elif refusal is None:
                 raise Unreachable('%s did not answer the request to start %s within %g s' % (place, name, timeout))
-            if _NOT_SERVED not in str(reply) or self.now() + 0.05 > end:
-                raise Unreachable('%s cannot start %s: %s' % (place, name, reply))
+            if _NOT_SERVED not in str(refusal) or self.now() + 0.05 > end:
+                raise Unreachable('%s cannot start %s: %s' % (place, name, refusal))
             yield Scheduler.cur_coro().sleep(0.05)
 
     # ---- making a peer known
@@ -256,7 +249,7 @@ class Engine(PeerHolds):
         address, port = pair(location)
         ip = yield from self._resolve(address)
         place = Location(ip, port)
-        GuardedSocket.dialled[ip, port] = self._names.get(ip, address)
+        GuardedSocket.dial_as((ip, port), self._names.get(ip, address))
         ask = Request('signature', {'version': core.__version__}, dst=place)
         signature = bytes((yield from _exchange(end, ask))).decode('ascii', 'replace')
         auth = hashlib.sha1((signature + self._scheduler._secret).encode()).hexdigest()
@@ -301,25 +294,6 @@ def _call(function, args):
     return True if value is None else value
 
 
-def _run_actor(engine, actor, args, task, coro=None):
-    """Run an actor so that no exception of it goes unnoticed: to its `task`, else to the log."""
-    try:
-        value = yield from actor(engine, *args, coro=coro)
-    except GeneratorExit:
-        if task is not None:
-            task.end(error=SolverError('the runtime ended before the actor did'))
-        raise
-    except BaseException as error:      # the scheduler would swallow any kind
-        if task is None:
-            log.exception('the actor %s failed', getattr(actor, '__name__', actor))
-        else:
-            task.end(error=error)
-    else:
-        if task is not None:
-            task.end(value)
-    return True
-
-
 def _exchange(end, *requests):
     """Send requests over a connection of their own, one after the other; the bytes of the first answer."""
     guarded = GuardedSocket(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
@@ -335,11 +309,11 @@ def _exchange(end, *requests):
         guarded.close()
 
 
-def _start_network(address, port, secret, tls, stall, greeting):
+def _start_network(address, port, secret, tls, insecure, stall, greeting):
     ip = _look_up(address)
     GuardedSocket.secret = _derive(secret, b'greeting')
     GuardedSocket.tls = None if tls is None else make_contexts(tls)
-    GuardedSocket.stall, GuardedSocket.greeting = stall, greeting
+    GuardedSocket.insecure, GuardedSocket.stall, GuardedSocket.greeting = insecure, stall, greeting
     compat.install(GuardedSocket, codec.encode, codec.decode)
     try:
         return compat.start_network(ip, port, _derive(secret, b'asyncoro').hex())

@@ -50,7 +50,8 @@ class LocalNode:
 
     def __init__(self, workers=None, address='127.0.0.1', time_limit=60.0, secret=None):
         self.secret = secret or new_secret()
-        arguments = ['--address', address, '--port', '0', '--secret-file', '-', '--watch-stdin']
+        arguments = ['--address', address, '--port', '0', '--secret-file', '-', '--watch-stdin',
+                     '--data-dir', '/']        # on loopback, for this user alone: whatever the user may read
         if workers is not None:
             arguments += ['--workers', str(workers)]
         self._log = tempfile.TemporaryFile()

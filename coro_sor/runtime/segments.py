@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = ['Segment', 'attach', 'await_true']
 
+_NAME = 'coro_sor'
 _TOKEN = 16         # bytes that tell this segment from any other behind the same path; a multiple of 8
 _SPIN = 1e-3        # seconds of looks in a row before the pauses begin: a pause takes 0.1 ms, as long as a dense step
 _PAUSE = 2e-5       # seconds asked for
@@ -40,7 +41,7 @@ class Segment:
 
     def __init__(self, words):
         token = secrets.token_bytes(_TOKEN)
-        self._file = os.memfd_create('coro_sor')
+        self._file = os.memfd_create(_NAME)
         try:
             os.ftruncate(self._file, _TOKEN + 8 * words)
             memory = mmap.mmap(self._file, _TOKEN + 8 * words)
@@ -71,8 +72,11 @@ def attach(name, words):
     """
     try:
         pid, number, token = name
-        # On another machine this may be a pipe without a writer, which would be waited for.
-        file = os.open('/proc/%d/fd/%d' % (pid, number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        path = '/proc/%d/fd/%d' % (pid, number)
+        # On another machine, or where the message is wrong, this may be anything: nothing else is opened.
+        if not os.readlink(path).startswith('/memfd:' + _NAME):
+            return None
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             if os.fstat(file).st_size != _TOKEN + 8 * words:
                 return None

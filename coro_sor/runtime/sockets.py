@@ -1,49 +1,45 @@
 """The guarded socket: what asyncoro's peers talk through instead of its own socket.
 
-Every TCP connection begins with TLS (if so configured) and a keyed-hash challenge both ways: each side sends 32 random
-bytes and proves that it knows the secret by the HMAC-SHA256 of its role and both challenges. Until then a connection
-holds 64 bytes, may last `greeting` seconds and is one of at most `most_greetings`. Without TLS this keeps strangers
-out; it does not hide what is said nor stop somebody who can change it on the way.
+Every TCP connection begins with TLS (if so configured) and a challenge both ways: each side sends 32 random bytes and
+proves that it knows the secret (see `sealing`), the one that dialled first, so that nobody is given a proof to guess
+the secret by. Until then a connection holds 64 bytes, may last `greeting` seconds, and is one of at most
+`most_greetings`, and of `most_of_one` from its address; the oldest makes room, so that a crowd of silent ones keeps
+nobody out.
 
-Then come frames: length (4 bytes, big-endian) and bytes, at most `FRAME_LIMIT`, checked before memory is taken. A
-transfer fails when the other side takes nothing for `stall` seconds, however long the whole takes; asyncoro's own
-time-outs, which limit a whole transfer, are ignored. An accepted connection may be idle between frames for as long as
-it likes.
+Then come frames: length (4 bytes, big-endian), bytes, and a seal, unless TLS protects them, both sides are on loopback
+or `insecure` is set. A frame has at most `FRAME_LIMIT` bytes, checked before memory is taken. A transfer fails when the
+other side takes nothing for `stall` seconds, however long the whole takes; asyncoro's own time-outs, which limit a
+whole transfer, are ignored. An accepted connection may be idle between frames for as long as it likes.
 """
 from __future__ import annotations
 
 import errno
-import fcntl
-import hashlib
 import hmac
 import os
 import socket
 import ssl
 import struct
-import termios
 import time
-import weakref
 
 from .codec import RequestFrame
-from .compat import Scheduler, core, log
+from .compat import Scheduler, log
+from .sealing import CHALLENGE, CLEAR, PROOF, SEALED, TLS, Agreement
+from .waiting import WaitingSocket
 
 __all__ = ['FRAME_LIMIT', 'GuardedSocket', 'Refused']
 
 FRAME_LIMIT = 1 << 26
 _JOINED = 1 << 16           # frames up to this size are sent from one buffer
 _LENGTH = struct.Struct('>L')
+_QUIET = 1.0                # least seconds between two refusals that are logged
+_REMEMBERED = 4096          # peers that dialled us
 
 
 class Refused(OSError):
     """The other side did not prove that it knows the secret, or sent what no node sends."""
 
 
-def _unacknowledged(sock):
-    """Bytes that the kernel has taken and the other side has not."""
-    return struct.unpack('i', fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
-
-
-class GuardedSocket(core._AsyncSocket):
+class GuardedSocket(WaitingSocket):
     """A socket for asyncoro's coroutines. Its settings belong to the class, since asyncoro makes the instances.
 
     Attributes
@@ -51,36 +47,45 @@ class GuardedSocket(core._AsyncSocket):
     secret : bytes
         What both sides must know.
     tls : tls.Contexts or None
-        In clear where None.
+        Without TLS where None.
+    insecure : bool
+        Whether frames have no seals even where connections leave the machine.
     dialled : dict of (str, int) to str
-        The name by which a node at (address, port) is known; its certificate must carry it. Others are accepted on
-        the word of the certificate authority alone.
-    stall, greeting : float
-        Seconds without progress, and for the whole greeting, after which a connection is given up.
-    most_greetings : int
-        Connections that may be in their greeting at a time; what comes in beyond is closed.
+        The name by which a node at (address, port) is known; its certificate must carry it.
+    introduced : dict of (str, int)
+        Peers that dialled us before we dialled them: the word of the certificate authority is enough for them.
+    greeting : float
+        Seconds for the whole greeting, after which a connection is given up; without progress, see `WaitingSocket`.
+    most_greetings, most_of_one : int
+        Connections that may be in their greeting at a time, in all and from one address.
     """
 
-    secret, tls, dialled = b'', None, {}
-    stall, greeting, most_greetings = 10.0, 10.0, 128
-    _greetings = 0
-    _instances = weakref.WeakSet()
+    secret, tls, insecure, dialled, introduced = b'', None, False, {}, {}
+    greeting, most_greetings, most_of_one = 10.0, 256, 128
+    _greetings = []             # those accepted, the oldest first
+    _tell_again, _untold = 0.0, 0
 
     def __init__(self, sock, blocking=False, keyfile=None, certfile=None, ssl_version=None):
         super().__init__(sock, blocking)
-        self._instances.add(self)
-        self.deadline = None
-        self._unsent = 0
         self._accepted, self._greeted = None, False     # the address of who connected to us
+        self._seal = self._their_seal = None
         if sock.type == socket.SOCK_STREAM:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     @classmethod
-    def close_all(cls):
-        """Close what is open once asyncoro's coroutines, which would have done it, have ended."""
-        for guarded in list(cls._instances):
-            guarded.close()
+    def dial_as(cls, place, name):
+        """The node at `place`, an (address, port), will be dialled as `name`."""
+        if place not in cls.introduced:
+            cls.dialled[place] = name
+
+    @classmethod
+    def introduce(cls, place):
+        """The peer at `place` has dialled us and told its place."""
+        if place not in cls.dialled:
+            cls.introduced[place] = None
+            while len(cls.introduced) > _REMEMBERED:
+                cls.introduced.pop(next(iter(cls.introduced)), None)
 
     # ---- asyncoro's habits, put right
 
@@ -100,96 +105,6 @@ class GuardedSocket(core._AsyncSocket):
     def listen(self, backlog):
         self._rsock.listen(1024)
 
-    def settimeout(self, timeout):
-        """Ignored: it would limit a whole transfer, where `stall` limits the lack of progress."""
-
-    def shutdown(self, how):
-        """Never raises: after a reset by the peer, an exception here would end the peer's sender."""
-        try:
-            self._rsock.shutdown(how)
-        except OSError:
-            pass
-
-    def _timed_out(self):
-        coro = self._read_coro or self._write_coro
-        self._unwatch()
-        if coro is not None:
-            coro.throw(socket.timeout('no progress'))
-
-    def _eof(self):
-        task = self._read_task or self._write_task
-        if task is not None:
-            task()
-
-    # ---- waiting
-
-    def _attempt(self, operation, read, limit):
-        """Do `operation` as soon as the socket is ready, `limit` seconds (None: any time) from now at the latest."""
-        while True:
-            try:
-                return operation()
-            except BlockingIOError:
-                wants_read = read
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wish:
-                wants_read = isinstance(wish, ssl.SSLWantReadError)
-            self._watch(wants_read, limit)
-            try:
-                yield
-            except socket.timeout:
-                if not self._drains():
-                    raise
-
-    def _drains(self):
-        """Whether the other side took something since last asked: megabytes may wait in the kernel on a slow link."""
-        before, self._unsent = self._unsent, _unacknowledged(self._rsock)
-        return self._unsent < before
-
-    def _watch(self, read, limit):
-        if self.deadline is not None:
-            limit = min(limit, self.deadline - time.monotonic())
-            if limit <= 0:
-                raise socket.timeout('no answer in time')
-        if self._asyncoro is None:
-            self._asyncoro = Scheduler.scheduler()
-            self._notifier = self._asyncoro._notifier
-        coro = Scheduler.cur_coro(self._asyncoro)
-        coro._await_()
-
-        def proceed():
-            self._unwatch()
-            coro._proceed_(None)
-
-        self._timeout = limit
-        if read:
-            self._read_coro, self._read_task = coro, proceed
-        else:
-            self._write_coro, self._write_task = coro, proceed
-        poller = core._AsyncPoller
-        self._notifier.add(self, poller._Read if read else poller._Write)
-
-    def _unwatch(self):
-        """Leave the poller altogether: a reset on a connection that it knows but nobody waits for makes it spin."""
-        if self._read_task or self._write_task:
-            self._notifier.unregister(self)
-        self._read_coro = self._read_task = self._write_coro = self._write_task = None
-
-    def _receive_into(self, buffer, first_limit):
-        """Fill `buffer`; `first_limit` is the patience for its first byte."""
-        view, limit = memoryview(buffer), first_limit
-        while len(view):
-            count = yield from self._attempt(lambda: self._rsock.recv_into(view), True, limit)
-            if not count:
-                raise ConnectionResetError(errno.ECONNRESET, 'closed by the other side')
-            view, limit = view[count:], self.stall
-        return buffer
-
-    def _async_sendall(self, data):
-        view = memoryview(data)
-        while len(view):
-            count = yield from self._attempt(lambda: self._rsock.send(view), False, self.stall)
-            view = view[count:]
-        return True
-
     # ---- connections
 
     def _async_accept(self):
@@ -203,13 +118,22 @@ class GuardedSocket(core._AsyncSocket):
                 failed = True
                 yield Scheduler.cur_coro(self._asyncoro).sleep(0.05)    # out of descriptors it would spin
                 continue
-            if GuardedSocket._greetings >= self.most_greetings:
-                conn.close()
-                continue
-            GuardedSocket._greetings += 1
             guarded = GuardedSocket(conn)
             guarded._accepted = address
+            self._make_room(address[0])
+            self._greetings.append(guarded)
             return guarded, address
+
+    def _make_room(self, source):
+        """End the oldest greeting of those from the address `source`, or of all, where there are too many."""
+        same = [guarded for guarded in self._greetings if guarded._accepted[0] == source]
+        for crowd, most in ((same, self.most_of_one), (self._greetings, self.most_greetings)):
+            if len(crowd) >= most:
+                oldest = crowd[0]
+                self._greetings.remove(oldest)
+                oldest.deadline = 0.0       # for one that is about to go on
+                oldest._timed_out()
+                return
 
     def _async_connect(self, address):
         def connect():
@@ -221,13 +145,29 @@ class GuardedSocket(core._AsyncSocket):
         yield from self._greet()
         return True
 
+    def _let_in(self):
+        """The greeting of a connection that came in; what was refused is logged, if not too often."""
+        try:
+            yield from self._greet()
+        except (Refused, ssl.SSLError) as error:
+            cls, now = GuardedSocket, time.monotonic()
+            cls._untold += 1
+            if now >= cls._tell_again:
+                others = ' (%d more since the last such line)' % (cls._untold - 1) if cls._untold > 1 else ''
+                log.warning('refused a connection from %s: %s%s', self._accepted[0], error, others)
+                cls._tell_again, cls._untold = now + _QUIET, 0
+            raise
+        finally:
+            if self in self._greetings:
+                self._greetings.remove(self)
+
     def _greet(self):
         """TLS, then the challenge both ways.
 
         Raises
         ------
         Refused
-            The other side has another secret.
+            The other side has another secret, or protects frames in another way.
         OSError
             It is gone, too slow, or its certificate is not accepted.
         """
@@ -235,19 +175,51 @@ class GuardedSocket(core._AsyncSocket):
         self.deadline = end if outer is None else min(outer, end)
         if self.tls is not None:
             yield from self._start_tls()
-        mine = os.urandom(32)
-        yield from self._async_sendall(mine)
-        theirs = yield from self._receive_into(bytearray(32), self.stall)
-        both = mine + theirs if self._accepted else theirs + mine
-        my_role, their_role = (b'server', b'client') if self._accepted else (b'client', b'server')
-        yield from self._async_sendall(self._proof(my_role + both))
-        proof = yield from self._receive_into(bytearray(32), self.stall)
-        if not hmac.compare_digest(proof, self._proof(their_role + both)):
-            raise Refused('the other side has another secret')
+        server, protection = self._circumstances()
+        mine, fault = os.urandom(CHALLENGE), ''
+        if self._accepted:
+            theirs = yield from self._receive_into(bytearray(CHALLENGE), self.stall)
+            yield from self._async_sendall(mine)
+            agreement = Agreement(self.secret, protection, server, (theirs, mine))
+            fault = yield from self._fault_of_the_other(agreement, 'client')
+            yield from self._async_sendall(agreement.proof('server'))
+        else:
+            yield from self._async_sendall(mine)
+            theirs = yield from self._expect(CHALLENGE, 'before the greeting: only one side uses TLS')
+            agreement = Agreement(self.secret, protection, server, (mine, theirs))
+            yield from self._async_sendall(agreement.proof('client'))
+            fault = yield from self._fault_of_the_other(agreement, 'server')
+        if fault:
+            raise Refused(fault)
+        ours, others = ('server', 'client') if self._accepted else ('client', 'server')
+        self._seal, self._their_seal = agreement.seal(ours), agreement.seal(others)
         self.deadline, self._greeted = outer, True
 
-    def _proof(self, text):
-        return hmac.new(self.secret, text, hashlib.sha256).digest()
+    def _circumstances(self):
+        """(address and port of the side that was dialled, how frames are protected)"""
+        ends = [self._rsock.getsockname()[:2], self._rsock.getpeername()[:2]]
+        server = ends[0] if self._accepted else ends[1]
+        if self.tls is not None:
+            return server, TLS
+        inside = all(address.startswith('127.') for address, _ in ends)
+        return server, CLEAR if inside or self.insecure else SEALED
+
+    def _fault_of_the_other(self, agreement, role):
+        """What is wrong with the other side's proof, although it knows the secret; '' if nothing is."""
+        proof = yield from self._expect(PROOF, 'at the proof: it has another secret')
+        fault = agreement.fault(role, proof)
+        if fault == agreement.OTHER_SECRET:
+            raise Refused(fault)        # without a proof of ours
+        return fault
+
+    def _expect(self, size, meaning):
+        """So many bytes; where a node that we dialled closes the connection instead, this is the likely `meaning`."""
+        try:
+            return (yield from self._receive_into(bytearray(size), self.stall))
+        except ConnectionError as error:
+            if self._accepted:
+                raise
+            raise Refused('it closed the connection %s' % meaning) from error
 
     def _start_tls(self):
         if self._accepted:
@@ -264,19 +236,19 @@ class GuardedSocket(core._AsyncSocket):
 
     def _async_recv_msg(self):
         if self._accepted and not self._greeted:
-            try:
-                yield from self._greet()
-            except Refused as error:
-                log.warning('refused a connection from %s: %s', self._accepted[0], error)
-                raise
-            finally:
-                GuardedSocket._greetings -= 1
+            yield from self._let_in()
         head = yield from self._receive_into(bytearray(4), None if self._accepted else self.stall)
         size = _LENGTH.unpack(head)[0]
         if size > FRAME_LIMIT:
             raise Refused('a frame of %d bytes' % size)
         kind = RequestFrame if self._accepted else bytearray
-        return (yield from self._receive_into(kind(size), self.stall))
+        body = yield from self._receive_into(kind(size), self.stall)
+        if self._their_seal is not None:
+            seal = yield from self._receive_into(bytearray(self._their_seal.size), self.stall)
+            if not hmac.compare_digest(seal, self._their_seal.of(head, body)):
+                log.warning('a frame was changed on its way: the connection is closed')
+                raise Refused('a frame with a wrong seal')
+        return body
 
     def _async_send_msg(self, data):
         parts = [data] if isinstance(data, bytes) else data
@@ -285,7 +257,8 @@ class GuardedSocket(core._AsyncSocket):
             log.error('a message of %d bytes is not sent: the limit is %d', size, FRAME_LIMIT)
             raise ValueError('message too long')
         head, self._unsent = _LENGTH.pack(size), size
-        parts = [b''.join((head, *parts))] if size < _JOINED else [head + parts[0], *parts[1:]]
+        seal = [] if self._seal is None else [self._seal.of(head, *parts)]
+        parts = [b''.join((head, *parts, *seal))] if size < _JOINED else [head + parts[0], *parts[1:], *seal]
         for part in parts:
             yield from self._async_sendall(part)
         return True

@@ -22,7 +22,15 @@ class Reading:
             raise ValueError('name is no text')
 
 
-codec.register([Reading])
+@dataclasses.dataclass(frozen=True)
+class Careless:
+    values: object
+
+    def __post_init__(self):
+        self.values.shape[0]
+
+
+codec.register([Reading, Careless])
 
 
 def frame(value):
@@ -134,6 +142,17 @@ def test_what_is_not_known_is_not_sent(value):
         codec.encode([value])
 
 
+def test_a_request_with_other_fields_is_not_sent():
+    with pytest.raises(TypeError, match='signature has other fields'):
+        codec.encode(Request('signature', {}))
+
+
+def test_what_would_take_much_memory_beside_arrays_is_not_sent():
+    assert returned('x' * (1 << 22)) == 'x' * (1 << 22)
+    with pytest.raises(ValueError, match='beside its arrays'):
+        codec.encode('x' * codec.HEAD_LIMIT)
+
+
 def test_two_message_classes_of_one_name_are_refused():
     with pytest.raises(ValueError, match='Reading'):
         codec.register([dataclasses.make_dataclass('Reading', ['other'])])
@@ -154,6 +173,8 @@ NOT_MESSAGES = {
     'shapes < 0': head('["a","<f8",-1,-1]', blobs=bytes(8)), 'huge': head('["a","<f8",4611686018427387904]'),
     'huge and empty': head('["a","<f8",0,4611686018427387904,4611686018427387904]'),
     'bool of 2': head('["a","|b1",1]', blobs=b'\2' + bytes(7)),
+    'endless dimensions': head('["a","|u1"', ',%d' % 10**18 * 200000, ']'),
+    'a validator that trips': head('["m","Careless",1]'), 'head too long': head('"', 'x' * codec.HEAD_LIMIT, '"'),
     'too many dimensions': head('["a","|u1"', ',0' * 99, ']'),
     'unknown message': head('["m","Popen","ls"]'), 'message without name': head('["m"]'),
     'message with too few fields': head('["m","Reading","r"]'), 'message refused': head('["m","Reading",1,2]'),

@@ -74,9 +74,10 @@ def test_a_node_is_dialled_by_the_name_in_its_certificate(processes):
 
 
 def test_a_node_answers_a_peer_whose_certificate_carries_no_address_of_it(processes):
-    here, there = processes('nameless'), processes('node')
+    here, there, other = processes('nameless'), processes('node'), processes('node')
     assert here.call('echo_of', there.location, 'text') is True
-    assert there.call('connect', here.location) is False
+    assert there.call('connect', here.location) is True
+    assert other.call('connect', here.location) is False        # it was not dialled by that one
 
 
 @pytest.mark.parametrize('one, other', [('stranger', 'node'), ('node', 'stranger'), ('node', None), (None, 'node')])
@@ -101,7 +102,7 @@ def test_both_versions_of_tls_are_spoken(processes, files, version):
     context.load_verify_locations(files['node'][2])
     with socket.create_connection(tuple(there.location)) as plain, \
             context.wrap_socket(plain, server_hostname='127.0.0.1') as sock:
-        assert wire.greet(sock, b'client')
+        assert wire.greet(sock, protection='TLS')
         assert sock.version() == 'TLSv1.%s' % ('2' if version is ssl.TLSVersion.TLSv1_2 else '3')
 
 

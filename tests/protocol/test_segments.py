@@ -134,7 +134,7 @@ def test_two_segments_have_different_names():
 
 
 def test_another_file_behind_the_same_number_is_none(writer, tmp_path):
-    (tmp_path / 'file').write_bytes(b'x' * (16 + 64))
+    (tmp_path / 'file').write_bytes(writer.name[2] + bytes(64))
     with open(tmp_path / 'file', 'rb') as file:
         assert attach((os.getpid(), file.fileno(), writer.name[2]), 8) is None
 

@@ -1,5 +1,7 @@
 """The guarded socket against clients that are strangers, silent, garbled, slow or too many."""
+import inspect
 import pickle
+import select
 import socket
 import struct
 import threading
@@ -8,8 +10,10 @@ import time
 import pytest
 
 import wire
-from coro_sor.runtime import codec, sockets
+from coro_sor.options import Options
+from coro_sor.runtime import Engine, codec, sockets
 from coro_sor.runtime.compat import Location, Request
+from coro_sor.solution import InputError
 from peer_process import Peer
 
 
@@ -39,20 +43,11 @@ def serves(here, there):
 def test_a_client_that_does_not_know_the_secret_is_closed_out_and_the_refusal_logged(pair):
     here, there = pair
     with socket.create_connection(tuple(there.location)) as sock:
-        assert not wire.greet(sock, b'client', b'a guess')
+        assert not wire.greet(sock, b'a guess')
         sock.settimeout(None)
         assert wire.is_closed(sock)
     assert serves(here, there)
     assert 'another secret' in there.errors()
-
-
-def test_the_proof_of_the_server_does_not_serve_as_that_of_the_client(pair):
-    here, there = pair
-    with socket.create_connection(tuple(there.location)) as sock:
-        sock.sendall(bytes(32))
-        wire.received(sock, 32)
-        sock.sendall(wire.received(sock, 32))
-        assert wire.is_closed(sock)
 
 
 def test_silent_clients_block_nobody_and_are_closed_after_the_time_for_the_greeting(pair):
@@ -67,6 +62,16 @@ def test_silent_clients_block_nobody_and_are_closed_after_the_time_for_the_greet
             sock.close()
 
 
+def test_a_greeting_may_last_ten_seconds_and_the_largest_message_fits_into_a_frame():
+    assert sockets.GuardedSocket.greeting == 10.0
+    assert inspect.signature(Engine.start_runtime).parameters['greeting'].default == 10.0
+    largest = 32 << 20          # of `chunk_bytes`
+    Options(chunk_bytes=largest)
+    with pytest.raises(InputError):
+        Options(chunk_bytes=largest + 1)
+    assert largest + (16 << 20) <= sockets.FRAME_LIMIT <= 4 * largest
+
+
 def test_a_client_that_trickles_its_greeting_is_closed_all_the_same(pair):
     here, there = pair
     taken = 0
@@ -78,18 +83,27 @@ def test_a_client_that_trickles_its_greeting_is_closed_all_the_same(pair):
     assert taken < 64
 
 
-def test_connections_in_greeting_are_limited_and_the_node_serves_again_afterwards(pair):
-    here, there = pair
-    silent = [socket.create_connection(tuple(there.location)) for _ in range(200)]
+@pytest.mark.parametrize('sources, most', [(1, 128), (4, 256)])
+def test_connections_in_greeting_are_limited_and_the_oldest_make_room_for_others(processes, sources, most):
+    here, there = processes(), processes(greeting=600)
+    silent = [socket.create_connection(tuple(there.location), source_address=('127.0.0.%d' % (1 + number % sources), 0))
+              for number in range(most + 100)]
     try:
-        challenged = [len(wire.received(sock, 32)) for sock in silent]
-        assert challenged.count(32) < 150
-        for sock in silent:
-            wire.is_closed(sock)
+        assert all(wire.is_closed(sock) for sock in silent[:100])
+        assert not select.select(silent[100 + sources:], [], [], 0)[0]     # nobody was told anything, nor closed out
         assert serves(here, there)
     finally:
         for sock in silent:
             sock.close()
+
+
+def test_a_crowd_of_refused_clients_does_not_fill_the_log(pair):
+    here, there = pair
+    for _ in range(50):
+        with socket.create_connection(tuple(there.location)) as sock:
+            assert not wire.greet(sock, b'a guess')
+    assert serves(here, there)
+    assert 1 <= there.errors().count('refused a connection') < 25
 
 
 def test_an_idle_connection_stays_open_beyond_every_time_limit(processes):
@@ -145,7 +159,7 @@ def test_a_coroutine_id_that_is_no_number_does_not_stop_the_node(pair, ident):
 def test_a_request_without_authentication_is_ignored(pair, name):
     here, there = pair
     fields = {'send': {'message': 1, 'name': '~x', 'coro': '1'}, 'deliver': {'message': 1, 'name': '~x', 'coro': '1'},
-              'run_rci': {'name': 'collect', 'args': (), 'kwargs': {}},
+              'run_rci': {'name': 'collect', 'args': ((),), 'kwargs': {}},
               'peer': {'signature': 's', 'name': 'n', 'from': Location('127.0.0.1', 9), 'version': wire.VERSION}}[name]
     with wire.connection(there.location) as sock:
         sock.sendall(wire.encoded(Request(name, fields, dst=Location(*there.location))))
@@ -197,7 +211,7 @@ class FakeNode:
                 return
             self._connection = sock
             with sock:
-                wire.greet(sock, b'server')
+                wire.answer_greeting(sock)
                 while True:
                     head = wire.received(sock, 4)
                     if len(head) < 4:
@@ -252,6 +266,25 @@ def test_a_reset_of_an_idle_connection_to_a_peer_makes_nothing_spin(processes, f
     assert here.call('deliver', 'y') <= 0
     assert here.call('deliver', 'z') == 1
     assert fake_node.taken == ['x', 'z']
+
+
+def test_no_time_at_all_is_too_little_to_connect(pair):
+    here, there = pair
+    assert here.call('connect', there.location, 0) is False
+    assert serves(here, there)
+
+
+def test_a_hangup_wakes_who_waits_and_nobody_else():
+    with sockets.GuardedSocket(socket.socket()) as guarded:
+        woken = []
+        guarded._eof()
+        guarded._timed_out()
+        guarded._write_task = lambda: woken.append('writer')
+        guarded._eof()
+        guarded._read_task = lambda: woken.append('reader')
+        guarded._eof()
+        guarded._read_task = guarded._write_task = None
+    assert woken == ['writer', 'reader']
 
 
 def test_shutting_down_a_connection_that_is_gone_is_no_error():

@@ -35,22 +35,67 @@ def is_closed(sock):
         return True
 
 
-def greet(sock, role, secret=SECRET):
-    """Do the greeting as b'client' or b'server'; whether the other side proved that it knows the secret."""
-    mine = os.urandom(32)
+def proof(label, server, client_challenge, server_challenge, secret=SECRET, protection='clear'):
+    """What the side `label` proves with, or the key of its seals; `server` is the (address, port) that was dialled."""
+    text = '%s|%s|%s:%d|' % (label, protection, *server)
+    return hmac.new(derived(b'greeting', secret), text.encode() + client_challenge + server_challenge,
+                    hashlib.sha256).digest()
+
+
+def greet(sock, secret=SECRET, protection='clear'):
+    """Do the greeting of who dialled; whether the other side proved that it knows the secret."""
+    mine, server = os.urandom(32), sock.getpeername()
     sock.sendall(mine)
     theirs = received(sock, 32)
-    both = mine + theirs if role == b'server' else theirs + mine
-    other = b'client' if role == b'server' else b'server'
-    proof = [hmac.new(derived(b'greeting', secret), who + both, hashlib.sha256).digest() for who in (role, other)]
-    sock.sendall(proof[0])
-    return received(sock, 32) == proof[1]
+    sock.sendall(proof('client', server, mine, theirs, secret, protection))
+    return received(sock, 32) == proof('server', server, mine, theirs, secret, protection)
+
+
+def answer_greeting(sock, secret=SECRET):
+    """Do the greeting of who was dialled."""
+    theirs, mine, server = received(sock, 32), os.urandom(32), sock.getsockname()
+    sock.sendall(mine)
+    assert received(sock, 32) == proof('client', server, theirs, mine, secret)
+    sock.sendall(proof('server', server, theirs, mine, secret))
+
+
+class SealedConnection:
+    """A connection to a node whose frames carry seals, made by hand."""
+
+    def __init__(self, location, secret=SECRET):
+        self.sock = socket.create_connection(tuple(location))
+        mine, server = os.urandom(32), self.sock.getpeername()
+        self.sock.sendall(mine)
+        theirs = received(self.sock, 32)
+        self._sent = self._received = 0
+        self._keys = {role: proof(role + ' frames', server, mine, theirs, secret, 'sealed')
+                      for role in ('client', 'server')}
+        self.sock.sendall(proof('client', server, mine, theirs, secret, 'sealed'))
+        assert received(self.sock, 32) == proof('server', server, mine, theirs, secret, 'sealed')
+
+    def seal(self, role, count, data):
+        """The seal of the frame `data`, which is number `count` of those that `role` sends."""
+        return hmac.new(self._keys[role], struct.pack('>Q', count) + data, hashlib.sha256).digest()
+
+    def sealed(self, value):
+        """The next frame and its seal."""
+        data = encoded(value)
+        self._sent += 1
+        return data + self.seal('client', self._sent - 1, data)
+
+    def answer(self):
+        """The body of the next frame, whose seal is right."""
+        head = received(self.sock, 4)
+        body = received(self.sock, struct.unpack('>L', head)[0])
+        assert received(self.sock, 32) == self.seal('server', self._received, head + body)
+        self._received += 1
+        return body
 
 
 def connection(location, secret=SECRET):
     """A greeted connection to a node."""
     sock = socket.create_connection(tuple(location))
-    assert greet(sock, b'client', secret)
+    assert greet(sock, secret)
     return sock
 
 
@@ -71,5 +116,9 @@ def authentication(location):
     """What authenticates asyncoro's requests to the node at `location`."""
     with connection(location) as sock:
         sock.sendall(encoded(Request('signature', {'version': VERSION}, dst=Location(*location))))
-        signature = answer(sock).decode()
+        return token(answer(sock).decode())
+
+
+def token(signature):
+    """What authenticates requests to the node with that signature."""
     return hashlib.sha1((signature + derived(b'asyncoro').hex()).encode()).hexdigest()

@@ -6,9 +6,9 @@ import dataclasses
 import sys
 
 from . import __version__
-from .options import CHOICES, NODE_PORT, Options
+from .options import CHECKPOINT_EVERY, CHOICES, NODE_PORT, Options
 
-__all__ = ['EXAMPLES', 'make_parser', 'parse', 'solver_options']
+__all__ = ['EXAMPLES', 'Parser', 'add_advanced', 'add_method', 'add_system', 'make_parser', 'parse', 'solver_options']
 
 EXAMPLES = """\
 examples:
@@ -24,6 +24,9 @@ examples:
     coro-sor --matrix A.mtx --rhs b.mtx --local 4 --schedule ordered --omega 1.9
   go on from an earlier x, for ten minutes at most
     coro-sor --matrix A.mtx --rhs b.mtx --x0 x.npy --output x.npy --time-limit 600
+  keep where it stands, and go on from there after it was cut short
+    coro-sor --matrix A.npy --rhs b.npy --output x.npy --checkpoint run.ckpt
+    coro-sor --matrix A.npy --rhs b.npy --output x.npy --checkpoint run.ckpt --resume run.ckpt
 
 exit status:
   0  converged: the residual of the x that was written is within the threshold
@@ -40,11 +43,13 @@ _SOLVER = (
     ('schedule', None, 'which values of the other blocks a block computes with: whatever is there, those of the last '
                        'sweep, or those that SOR on one machine would use; auto chooses by A and the workers'),
     ('order', None, 'order of updates: the same in every sweep, forward and back in turn, or a new random one every '
-                    'sweep; auto tries'),
+                    'sweep; auto tries the last on a dense symmetric A where the schedule allows, and else takes the '
+                    'first'),
     ('max_staleness', 'S', 'with async: largest number of sweeps by which such values may be older (default: any)'),
     ('max_sweeps', 'N', 'end after so many sweeps (row updates / n)'),
     ('time_limit', 'SECONDS', 'end after iterating so long (default: no limit)'),
-    ('blocks', 'N', 'blocks of rows (default: by the size of A; with sync one a worker)'),
+    ('blocks', 'N', 'blocks of rows (default: by the size of A; with sync one a worker); if given, all workers that '
+                    'get a block are used, and --renumber auto is off'),
     ('renumber', None, 'whether a sparse A is renumbered by reverse Cuthill-McKee; auto: where ordered would be serial '
                        'else. x is returned in the order of A'),
     ('exchange', None, 'how workers of one machine exchange x; auto shares memory where it can'),
@@ -69,7 +74,9 @@ _ADVANCED = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Ends the process with one line and status 2 for bad usage."""
+
     def error(self, message):
         # Without the usage, which would push the one line that matters off the screen.
         self.exit(2, '%s: %s\n%s --help lists the options\n' % (self.prog, message, self.prog))
@@ -77,21 +84,19 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser():
     """The parser; what the user leaves to `Options` or `Cluster` is absent or None in its namespace."""
-    parser = _Parser(prog='coro-sor', usage='%(prog)s (--matrix FILE | --problem SPEC) '
-                                            '[--rhs FILE | --known-solution X] [options]',
-                     description='Solve A x = b by successive over-relaxation on many processes or machines.\n'
-                                 'A is symmetric positive definite or diagonally dominant, dense or sparse.',
-                     epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-                     add_help=False)
-    _add_system(parser.add_argument_group('the system'))
+    parser = Parser(prog='coro-sor', usage='%(prog)s (--matrix FILE | --problem SPEC) '
+                                           '[--rhs FILE | --known-solution X] [options]',
+                    description='Solve A x = b by successive over-relaxation on many processes or machines.\n'
+                                'A is symmetric positive definite or diagonally dominant, dense or sparse.',
+                    epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+                    add_help=False)
+    add_system(parser.add_argument_group('the system'))
     _add_workers(parser)
-    method = parser.add_argument_group('how to solve')
-    for name, metavar, text in _SOLVER:
-        _add_field(method, name, metavar, text)
+    add_method(parser.add_argument_group('how to solve'))
     _add_results(parser.add_argument_group('results'))
+    _add_checkpoints(parser.add_argument_group('checkpoints'))
     advanced = parser.add_argument_group('for slow networks, and for experts')
-    for name, metavar, text in _ADVANCED:
-        _add_field(advanced, name, metavar, text)
+    add_advanced(advanced)
     advanced.add_argument('--no-local-files', dest='local_files', action='store_false', default=argparse.SUPPRESS,
                           help='send every row by message, even to workers that see the same file or can make '
                                'their rows')
@@ -112,8 +117,12 @@ def parse(arguments=None):
     chosen = parser.parse_args(arguments)
     if chosen.matrix is not None and chosen.rhs is None and chosen.known_solution is None:
         parser.error('--matrix needs a right-hand side: --rhs or --known-solution')
-    for name in ('secret_file', 'address'):
-        if getattr(chosen, name) is not None and chosen.nodes is None:
+    if chosen.resume is not None and chosen.x0 is not None:
+        parser.error('--resume goes without --x0: it begins with the x of the checkpoint')
+    if chosen.checkpoint_every is not None and chosen.checkpoint is None:
+        parser.error('--checkpoint-every goes with --checkpoint')
+    for name in ('secret_file', 'address', 'certificate', 'key', 'ca', 'insecure'):
+        if getattr(chosen, name) and chosen.nodes is None:
             parser.error('--%s goes with --nodes' % name.replace('_', '-'))
     return chosen
 
@@ -129,7 +138,8 @@ def solver_options(chosen):
     return Options.from_keywords({name: getattr(chosen, name) for name in names if hasattr(chosen, name)})
 
 
-def _add_system(group):
+def add_system(group):
+    """Add the options that name A, b and where to start."""
     from .problems import EXAMPLE_PROBLEMS      # here, because NumPy must not be imported with this module
     which = group.add_mutually_exclusive_group(required=True)
     which.add_argument('--matrix', metavar='FILE',
@@ -152,8 +162,16 @@ def _add_workers(parser):
     where.add_argument('--nodes', metavar='HOST[:PORT],...', type=lambda text: text.split(','),
                        help='use the machines where start_workers.sh runs (default port: %d)' % NODE_PORT)
     group.add_argument('--secret-file', metavar='FILE',
-                       help='the secret that the nodes were started with (default: ~/.coro_sor/secret)')
+                       help='the secret that the nodes were started with (default: the variable CORO_SOR_SECRET, else '
+                            '~/.coro_sor/secret)')
     group.add_argument('--address', metavar='A', help='address of this machine under which the nodes reach it')
+    for name, what in (('certificate', "this machine's certificate, with which it uses TLS (PEM)"),
+                       ('key', 'its private key'), ('ca', 'certificate of the authority that signed those of all')):
+        group.add_argument('--' + name, metavar='FILE', help=what)
+    group.add_argument('--insecure', action='store_true',
+                       help='without TLS, leave out the keyed hash of what goes to nodes, which must run with '
+                            '--insecure too: whoever can change traffic on the network can then change values and '
+                            'give orders')
 
 
 def _add_results(group):
@@ -165,6 +183,26 @@ def _add_results(group):
                                                                    'and tracebacks of errors')
     group.add_argument('--version', action='version', version='coro_sor ' + __version__)
     group.add_argument('-h', '--help', action='help', help='print this and end')
+
+
+def _add_checkpoints(group):
+    group.add_argument('--checkpoint', metavar='FILE', help='write x now and then; killed at any moment, FILE is whole')
+    group.add_argument('--checkpoint-every', metavar='SECONDS', type=float,
+                       help='time between two of them (default: %.10g)' % CHECKPOINT_EVERY)
+    group.add_argument('--resume', metavar='FILE',
+                       help='begin with the x of a checkpoint of the same A and b; may be the FILE of --checkpoint')
+
+
+def add_method(group):
+    """Add the options that say how to solve."""
+    for name, metavar, text in _SOLVER:
+        _add_field(group, name, metavar, text)
+
+
+def add_advanced(group):
+    """Add those for slow networks, and for experts."""
+    for name, metavar, text in _ADVANCED:
+        _add_field(group, name, metavar, text)
 
 
 def _add_field(group, name, metavar, text):

@@ -67,17 +67,22 @@ def _solve(chosen, progress):
     _check_files(chosen)
     with progress, _ctrl_c(progress):
         progress.enter('read')
-        from .api import Cluster, parse_nodes
+        from .api import Cluster, parse_nodes, with_checkpoints
+        from .options import CHECKPOINT_EVERY
         from .problem import load_problem
         if chosen.nodes is not None:
             parse_nodes(chosen.nodes)
         problem = load_problem(chosen.matrix, problem=chosen.problem, rhs=chosen.rhs,
                                known_solution=chosen.known_solution, x0=chosen.x0)
+        every = CHECKPOINT_EVERY if chosen.checkpoint_every is None else chosen.checkpoint_every
+        problem, keeper, notes = with_checkpoints(problem, options, chosen.checkpoint, every, chosen.resume)
+        for text in () if chosen.quiet else notes:
+            progress.say(text)
         progress.enter('start')
-        with Cluster(workers=chosen.local, nodes=chosen.nodes, secret_file=chosen.secret_file,
-                     address=chosen.address) as cluster:
+        with Cluster(workers=chosen.local, nodes=chosen.nodes, secret_file=chosen.secret_file, address=chosen.address,
+                     certificate=chosen.certificate, key=chosen.key, ca=chosen.ca, insecure=chosen.insecure) as cluster:
             progress.enter(None)
-            solution = cluster.solve_problem(problem, options, progress.observe)
+            solution = cluster.solve_problem(problem, options, progress.observe, keeper, notes)
     solution.report['seconds'] = {**progress.seconds, **solution.report['seconds']}
     return solution
 
@@ -87,11 +92,16 @@ def _check_files(chosen):
     from .problems import file_of
     if chosen.output is not None:
         check_output(chosen.output)
-    if chosen.report is not None:
-        check_folder(chosen.report)
-    written = [os.path.realpath(path) for path in (chosen.output, chosen.report) if path is not None]
+    for path in (chosen.report, chosen.checkpoint):
+        if path is not None:
+            check_folder(path)
+    written = [os.path.realpath(path) for path in (chosen.output, chosen.report, chosen.checkpoint) if path is not None]
     system = chosen.matrix if chosen.problem is None else file_of(chosen.problem)
     read = [os.path.realpath(path) for path in (system, chosen.rhs, chosen.known_solution) if path is not None]
+    # A checkpoint may take the place of the one that the run goes on from, nothing else may.
+    kept = None if chosen.checkpoint is None else os.path.realpath(chosen.checkpoint)
+    if chosen.resume is not None and os.path.realpath(chosen.resume) != kept:
+        read.append(os.path.realpath(chosen.resume))
     for path in written:
         if path in read or written.count(path) > 1:
             raise InputError('%s: is named twice on the command line; write to a file of its own' % path)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from .solution import InputError
 
-__all__ = ['CHOICES', 'NODE_PORT', 'Options']
+__all__ = ['CHECKPOINT_EVERY', 'CHOICES', 'NODE_PORT', 'Options']
 
 NODE_PORT = 51347
 """The well-known port of a node, where its directory is found."""
+
+CHECKPOINT_EVERY = 30.0
+"""Seconds between two checkpoints."""
 
 CHOICES = {
     'schedule': ('auto', 'async', 'sync', 'ordered'),

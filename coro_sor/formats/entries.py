@@ -3,16 +3,19 @@ import io
 
 import numpy as np
 
-from coro_sor.formats.opening import quoted
+from coro_sor.formats.opening import brief, quoted
 from coro_sor.solution import InputError
 
-__all__ = ['ENTRY', 'POSITION', 'VALUE', 'Sink', 'allocate', 'blocks', 'check_range']
+__all__ = ['ENTRY', 'POSITION', 'VALUE', 'Sink', 'blocks', 'check_range']
 
 ENTRY = np.dtype([('i', np.int64), ('j', np.int64), ('value', np.float64)])
 POSITION = np.dtype([('i', np.int64), ('j', np.int64)])
 VALUE = np.dtype([('value', np.float64)])
 
-_BLOCK = 8 << 20  # bytes parsed together
+_BLOCK = 8 << 20    # bytes parsed together
+_LINE = 1000        # bytes of one entry, on average over a file, beyond which it is no file of numbers
+_SLACK = 1 << 20    # bytes a file may have beyond that, blank lines at its end for example
+_ALPHABET = b'0123456789+-.eE \t\r\nnaNAinfINFtyTY'     # of numbers, nan and infinity
 
 
 class Block:
@@ -32,6 +35,9 @@ class Block:
 
     def __init__(self, name, text, line, dtype):
         self.name, self._text, self._line = name, text, line
+        # numpy takes more for a space than ASCII does, and would count lines differently.
+        if text.translate(None, _ALPHABET):
+            raise self._garbled(dtype, 'there is something that is in no number')
         try:
             self.entries = np.loadtxt(io.BytesIO(text), dtype, comments=None, ndmin=1)
         except ValueError as error:
@@ -51,7 +57,7 @@ class Block:
                 end = ' (the file ends here: is it truncated?)' if number == len(lines) - 1 else ''
                 return InputError('%s: line %d: %s is not "%s"%s'
                                   % (self.name, self._line + number, quoted(text), ' '.join(dtype.names), end))
-        return InputError('%s: after line %d: %s' % (self.name, self._line, error))
+        return InputError('%s: after line %d: %s' % (self.name, self._line, brief(error)))
 
 
 def _is_number(word, kind):
@@ -63,7 +69,7 @@ def _is_number(word, kind):
     return b'_' not in word and (kind is float or -2**63 <= value < 2**63)
 
 
-def blocks(stream, name, line, dtype, size=_BLOCK):
+def blocks(stream, name, line, dtype, count=None, size=_BLOCK):
     """Parse the rest of a stream.
 
     Parameters
@@ -76,6 +82,8 @@ def blocks(stream, name, line, dtype, size=_BLOCK):
         Number of the next line.
     dtype : numpy.dtype
         ENTRY, POSITION or VALUE: what stands on one line.
+    count : int, optional
+        Entries announced: text that goes on far beyond what they can take is refused, however well it was compressed.
     size : int
         Bytes to read at once.
 
@@ -89,10 +97,14 @@ def blocks(stream, name, line, dtype, size=_BLOCK):
     InputError
         With the line that holds something else.
     """
-    rest, more = b'', True
+    rest, more, left = b'', True, None if count is None else _SLACK + _LINE * count
     while more:
         data = stream.read(size)
         more = bool(data)
+        if left is not None:
+            left -= len(data)
+            if left < 0:
+                raise InputError('%s: after line %d: is longer than %d entries can be' % (name, line, count))
         text = rest + data
         cut = text.rfind(b'\n') + 1 if more else len(text)
         text, rest = text[:cut], text[cut:]
@@ -113,13 +125,6 @@ def check_range(block, entries, shape):
                           % (i[first], j[first], shape[0], shape[1]))
 
 
-def allocate(count):
-    """`count` zeros, which cost memory only once they are touched; MemoryError where a file announces absurdly many."""
-    if count >= 2**59:
-        raise MemoryError
-    return np.zeros(count)
-
-
 class Sink:
     """Collects entries into a dense array, or into lists where that would be mostly zeros.
 
@@ -128,7 +133,8 @@ class Sink:
     shape : (int, int)
         Rows and columns.
     count : int
-        Entries to come. Dense where they fill more than a third: CSR would need half as much again as the array.
+        Entries to come, which the caller has held against the size of the file. Dense where they fill more than a
+        third: CSR would need half as much again as the array.
     """
 
     def __init__(self, shape, count):
@@ -136,7 +142,8 @@ class Sink:
         self._dense = None
         self._parts = []
         if 3 * count > shape[0] * shape[1] or 1 in shape:
-            self._dense = allocate(shape[0] * shape[1])
+            # Costs memory only where it is touched.
+            self._dense = np.zeros(shape[0] * shape[1])
 
     def add(self, i, j, values):
         """Add entries, counted from 1, to what is there."""

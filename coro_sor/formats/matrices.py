@@ -4,10 +4,11 @@ from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
-from coro_sor.csr import from_scipy, from_triplets
+from coro_sor.csr import canonical, from_scipy, from_triplets
 from coro_sor.formats.mtx import is_mtx, read_body, read_header
 from coro_sor.formats.npy import map_array, read_header as read_npy_header
-from coro_sor.formats.opening import kind_of, open_text, quoted
+from coro_sor.formats.npz import read_arrays
+from coro_sor.formats.opening import brief, kind_of, open_text, quoted
 from coro_sor.formats.triplets import is_triplets, read_triplets
 from coro_sor.rows import SparseRows
 from coro_sor.solution import InputError
@@ -47,7 +48,7 @@ def load_matrix(path):
     path = os.path.abspath(os.fspath(path))
     kind = kind_of(path)
     if kind == '.npy':
-        values = map_array(path)
+        values = _square(map_array(path), path)
         return Matrix(values, path, None if read_npy_header(path).fortran_order else path)
     if kind == '.npz':
         return Matrix(_load_npz(path), path)
@@ -57,6 +58,12 @@ def load_matrix(path):
         stored, values = values
         values = from_triplets(stored, *values)
     return Matrix(values, path)
+
+
+def _square(values, path):
+    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+        raise InputError('%s: its shape is %s; it must be square' % (path, values.shape))
+    return values
 
 
 def _read_text(stream, path):
@@ -79,36 +86,64 @@ def _read_text(stream, path):
 
 
 def _load_npz(path):
+    arrays = read_arrays(path)
+    if {'format', 'shape', 'data'} <= set(arrays):
+        return _sparse_of(path, arrays)
+    if len(arrays) != 1:
+        raise InputError('%s: holds %d arrays (%s); it must hold one, or be written by scipy.sparse.save_npz'
+                         % (path, len(arrays), ', '.join(arrays)[:60]))
+    return _square(next(iter(arrays.values())), path)
+
+
+def _sparse_of(path, arrays):
+    """`SparseRows` of what scipy.sparse.save_npz has written; its own reader trusts numbers that it should not."""
+    data, shape = arrays['data'], tuple(arrays['shape'].ravel()[:3].tolist())
+    if not all(type(length) is int for length in shape):
+        raise InputError('%s: is damaged: its shape is of type %s' % (path, arrays['shape'].dtype))
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise InputError('%s: its shape is %s; it must be square' % (path, shape))
+    if data.dtype.kind not in 'biuf':
+        raise InputError('%s: holds %s; only real numbers are solved' % (path, data.dtype))
+    # Before memory for the rows is asked for.
+    if data.size < shape[0]:
+        raise InputError('%s: %d entries for %d rows: a diagonal entry is missing' % (path, data.size, shape[0]))
     try:
-        # Opened here, because numpy does not close what it opened and found damaged.
-        with open(path, 'rb') as stream, np.load(stream, allow_pickle=False) as archive:
-            if not {'format', 'shape', 'data'} <= set(archive.files):
-                return _load_dense_npz(path, archive)
-            stream.seek(0)
-            return _load_sparse_npz(path, stream)
+        return _rows_of(path, arrays, shape[0])
     except InputError:
         raise
     except MemoryError:
-        raise InputError('%s: not enough memory for what it announces' % path) from None
-    except Exception as error:  # a damaged archive raises whatever zipfile, zlib, numpy or scipy stumble over
-        raise InputError('%s: is damaged or truncated: %s' % (path, str(error) or type(error).__name__)) from None
+        raise InputError('%s: not enough memory for what it holds' % path) from None
+    except Exception as error:  # arrays that contradict each other raise whatever scipy or numpy stumble over
+        raise InputError('%s: is damaged: %s' % (path, brief(error))) from None
 
 
-def _load_dense_npz(path, archive):
-    if len(archive.files) != 1:
-        raise InputError('%s: holds %d arrays (%s); it must hold one, or be written by scipy.sparse.save_npz'
-                         % (path, len(archive.files), ', '.join(archive.files)[:60]))
-    return archive[archive.files[0]]
-
-
-def _load_sparse_npz(path, stream):
+def _rows_of(path, arrays, n):
+    form = arrays['format'].item()
+    form = form.decode('latin-1') if isinstance(form, bytes) else form
+    # scipy's C code writes where indptr says, and no check of scipy's is complete.
+    if form in ('csr', 'csc'):
+        return _compressed(path, SparseRows(arrays['indptr'], arrays['indices'], arrays['data'], n), form)
+    if form == 'bsr':
+        indices, width = arrays['indices'], arrays['data'].shape[2]
+        canonical(SparseRows(arrays['indptr'], indices, np.ones(len(indices)), n // width), path)
     try:
-        from scipy.sparse import load_npz
+        from scipy.sparse import bsr_matrix, coo_matrix, dia_matrix
     except ImportError:
         raise InputError("%s: is written by scipy; to read it: pip install 'coro_sor[sparse]'" % path) from None
-    matrix = load_npz(stream)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise InputError('%s: its shape is %s; it must be square' % (path, matrix.shape))
-    if matrix.dtype.kind not in 'biuf':
-        raise InputError('%s: holds %s; only real numbers are solved' % (path, matrix.dtype))
+    if form == 'coo':
+        matrix = coo_matrix((arrays['data'], (arrays['row'], arrays['col'])), (n, n))
+    elif form == 'dia':
+        matrix = dia_matrix((arrays['data'], arrays['offsets']), (n, n))
+    elif form == 'bsr':
+        matrix = bsr_matrix((arrays['data'], arrays['indices'], arrays['indptr']), (n, n))
+    else:
+        raise ValueError('%.20r is no format of scipy.sparse.save_npz' % (form,))
     return from_scipy(matrix, path)
+
+
+def _compressed(path, lines, form):
+    """`SparseRows` of rows (csr) or of columns (csc)."""
+    if len(lines) != lines.n:
+        raise InputError('%s: is damaged: it has %d lines and not %d' % (path, len(lines), lines.n))
+    lines = canonical(lines, path)
+    return lines if form == 'csr' else from_triplets(lines.n, lines.indices, lines.row_numbers(), lines.data)

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coro_sor.formats.entries import ENTRY, POSITION, VALUE, Sink, allocate, blocks, check_range
-from coro_sor.formats.opening import quoted
+from coro_sor.formats.entries import ENTRY, POSITION, VALUE, Sink, blocks, check_range
+from coro_sor.formats.opening import are_counts, check_room, quoted
 from coro_sor.solution import InputError
 
 __all__ = ['is_mtx', 'read_body', 'read_header']
+
+_COMMENTS = 16 << 20    # bytes of them, beyond which it is no file that somebody wrote
 
 
 class Header(NamedTuple):
@@ -52,15 +54,9 @@ def read_header(stream, name, first_line):
         Where it is not a real matrix, or not in this format.
     """
     layout, field, symmetry = _banner(name, first_line)
-    line = 2
-    for text in iter(lambda: stream.readline(4096), b''):
-        if text.strip() and not text.startswith(b'%'):
-            break
-        line += text.endswith(b'\n')
-    else:
-        raise InputError('%s: ends at line %d, before the line of sizes: is it truncated?' % (name, line))
+    line, text = _skip_comments(stream, name)
     words = text.split()
-    if len(words) != (3 if layout == 'coordinate' else 2) or not all(word.isdigit() for word in words):
+    if len(words) != (3 if layout == 'coordinate' else 2) or not are_counts(words):
         raise InputError('%s: line %d: %s is not "%s"' % (name, line, quoted(text), 'rows columns entries'
                                                           if layout == 'coordinate' else 'rows columns'))
     rows, columns, *count = (int(word) for word in words)
@@ -71,6 +67,19 @@ def read_header(stream, name, first_line):
     return Header((rows, columns), count[0] if count else stored, layout, field == 'pattern', symmetric, line + 1)
 
 
+def _skip_comments(stream, name):
+    """(number, text) of the first line behind them."""
+    line, left = 2, _COMMENTS
+    for text in iter(lambda: stream.readline(4096), b''):
+        if text.strip() and not text.startswith(b'%'):
+            return line, text
+        line += text.endswith(b'\n')
+        left -= len(text)
+        if left < 0:
+            raise InputError('%s: has comments and blank lines only, up to line %d' % (name, line))
+    raise InputError('%s: ends at line %d, before the line of sizes: is it truncated?' % (name, line))
+
+
 def _banner(name, first_line):
     words = first_line.lower().decode('latin-1').split()
     if len(words) != 5 or words[0] != '%%matrixmarket' or words[1] != 'matrix' \
@@ -78,9 +87,10 @@ def _banner(name, first_line):
         raise InputError('%s: line 1: %s is no Matrix Market banner; "%%%%MatrixMarket matrix coordinate real general" '
                          'is one' % (name, quoted(first_line)))
     if words[3] not in ('real', 'double', 'integer', 'unsigned-integer', 'pattern'):
-        raise InputError('%s: line 1: the matrix is %s; only real ones are solved' % (name, words[3]))
+        raise InputError('%s: line 1: the matrix is %s; only real ones are solved' % (name, words[3][:20]))
     if words[4] not in ('general', 'symmetric'):
-        raise InputError('%s: line 1: the matrix is %s; only general and symmetric ones are solved' % (name, words[4]))
+        raise InputError('%s: line 1: the matrix is %s; only general and symmetric ones are solved'
+                         % (name, words[4][:20]))
     return words[2:]
 
 
@@ -104,13 +114,15 @@ def read_body(stream, name, header):
     InputError
         With the line, where the file is not what its header says.
     """
+    least = 2 if header.layout == 'array' else 4 if header.pattern else 6     # '1\n', '1 1\n', '1 1 1\n'
+    check_room(stream, name, header.count, least)
     return (_array if header.layout == 'array' else _coordinate)(stream, name, header)
 
 
 def _counted(stream, name, header, dtype):
     """Yield (entries before, block), and refuse a file with more or fewer entries than it announced."""
     done = 0
-    for block in blocks(stream, name, header.line, dtype):
+    for block in blocks(stream, name, header.line, dtype, header.count):
         if done + len(block.entries) > header.count:
             raise block.fault(header.count - done, 'more than the %d entries announced' % header.count)
         yield done, block
@@ -146,7 +158,7 @@ def _check_triangle(block, i, j, triangles):
 
 
 def _array(stream, name, header):
-    stored = allocate(header.count)
+    stored = np.empty(header.count)
     for done, block in _counted(stream, name, header, VALUE):
         stored[done:done + len(block.entries)] = block.entries['value']
     rows, columns = header.shape

@@ -7,7 +7,10 @@ import zlib
 
 from coro_sor.solution import InputError
 
-__all__ = ['kind_of', 'open_text', 'quoted']
+__all__ = ['DEFLATION', 'are_counts', 'brief', 'check_room', 'kind_of', 'open_text', 'quoted']
+
+DEFLATION = 1032
+"""Bytes that one byte of a compressed file can become at most (RFC 1951; zlib's technical details)."""
 
 _BINARY = ((b'\x93NUMPY', '.npy'), (b'PK\x03\x04', '.npz'), (b'PK\x05\x06', '.npz'), (b'\x1f\x8b', '.gz'))
 
@@ -67,13 +70,49 @@ def open_text(path, kind):
         with (gzip.open if kind == '.gz' else open)(path, 'rb') as stream:
             yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError('%s: its compressed content is damaged or truncated: %s' % (path, error)) from None
+        raise InputError('%s: its compressed content is damaged or truncated: %s' % (path, brief(error))) from None
     except InputError:
         raise
     except OSError as error:
         raise InputError('%s: cannot be read: %s' % (path, error.strerror or error)) from None
     except (MemoryError, OverflowError):
         raise InputError('%s: not enough memory for what it announces' % path) from None
+
+
+def check_room(stream, name, count, least):
+    """Refuse a file that announces more than it can hold, before memory is asked for.
+
+    Parameters
+    ----------
+    stream : binary file
+        As `open_text` gives it.
+    name : str
+        What errors call the file.
+    count : int
+        Entries announced.
+    least : int
+        Bytes that the shortest entry takes with its line end.
+
+    Raises
+    ------
+    InputError
+    """
+    size = os.fstat(stream.fileno()).st_size
+    room = size * (DEFLATION if isinstance(stream, gzip.GzipFile) else 1)
+    # The last line may do without its end.
+    if count * least > room + 1:
+        raise InputError('%s: announces %d entries, more than a file of %d bytes can hold: is it truncated?'
+                         % (name, count, size))
+
+
+def are_counts(words):
+    """Whether these (bytes) are whole numbers, none negative and none beyond what any file holds."""
+    return all(word.isdigit() and len(word) < 19 for word in words)
+
+
+def brief(error):
+    """What an exception of some library says, as a message shows it: one short line."""
+    return ' '.join(str(error).split())[:200] or type(error).__name__
 
 
 def quoted(text):

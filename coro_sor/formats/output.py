@@ -64,11 +64,18 @@ def save_vector(path, x):
 
 @contextlib.contextmanager
 def write_atomically(path):
-    """Open a file for writing bytes that takes the place of `path` when all went well, and vanishes when not."""
+    """Open a file for writing bytes that takes the place of `path` when all went well, and vanishes when not.
+
+    Killed at any moment, even with the machine, `path` is what it was or all that was written. One writer a file.
+    """
     path = os.path.realpath(path)
-    temporary = '%s.%d.tmp' % (path, os.getpid())
+    # Always the same name, so that what a killed run has left is overwritten by the next one.
+    temporary = path + '.coro_sor.tmp'
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
     try:
-        with open(temporary, 'wb') as stream:
+        # Created anew: an existing file or link of that name, somebody else's perhaps, is never written through.
+        with open(temporary, 'xb') as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -77,6 +84,17 @@ def write_atomically(path):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    _keep_name(os.path.dirname(path))
+
+
+def _keep_name(folder):
+    """Bring the new name to disk; where a file system cannot, the file is there all the same."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _write_text(stream, x):

@@ -1,5 +1,6 @@
 """The original project's text format: ``n n nonzeros``, then ``i j value`` counted from 1, closed by ``0 0 0``."""
 from coro_sor.formats.entries import ENTRY, Sink, blocks, check_range
+from coro_sor.formats.opening import are_counts, check_room
 from coro_sor.solution import InputError
 
 __all__ = ['is_triplets', 'read_triplets']
@@ -8,7 +9,7 @@ __all__ = ['is_triplets', 'read_triplets']
 def is_triplets(first_line):
     """Whether a file that begins with this line is in this format."""
     words = first_line.split()
-    return len(words) == 3 and all(word.isdigit() for word in words)
+    return len(words) == 3 and are_counts(words)
 
 
 def read_triplets(stream, name, first_line):
@@ -38,9 +39,10 @@ def read_triplets(stream, name, first_line):
         raise InputError('%s: line 1: the matrix is %d x %d; it must be square and not empty' % (name, rows, columns))
     if count < rows:
         raise InputError('%s: line 1: %d entries for %d rows: a diagonal entry is missing' % (name, count, rows))
+    check_room(stream, name, count, len('1 1 1\n'))
     sink = Sink((rows, columns), count)
     done, closed = 0, False
-    for block in blocks(stream, name, 2, ENTRY):
+    for block in blocks(stream, name, 2, ENTRY, count):
         if closed:
             raise block.fault(0, 'there is more after the closing 0 0 0')
         left = count - done

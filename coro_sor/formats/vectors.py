@@ -43,7 +43,7 @@ def load_vector(path, n):
     else:
         with open_text(path, kind) as stream:
             values = _read_text(stream, path, n)
-    if values.size != n or values.shape not in ((n,), (n, 1), (1, n)):
+    if values.shape not in ((n,), (n, 1), (1, n)):
         raise InputError('%s: its shape is %s; %d numbers are needed' % (path, values.shape, n))
     with np.errstate(over='ignore', invalid='ignore'):
         values = np.array(values, dtype=np.float64).reshape(n)
@@ -62,7 +62,7 @@ def _read_text(stream, path, n):
         return read_body(stream, path, header)
     stream.seek(0)
     parts, done = [], 0
-    for block in blocks(stream, path, 1, VALUE):
+    for block in blocks(stream, path, 1, VALUE, n):
         if done + len(block.entries) > n:
             raise block.fault(n - done, 'more than the %d numbers that are needed' % n)
         parts.append(block.entries['value'])

@@ -10,7 +10,7 @@ from coro_sor.solution import InputError
 __all__ = ['EXAMPLE_PROBLEMS', 'file_of', 'make_generator']
 
 EXAMPLE_PROBLEMS = ('poisson2d:512', 'poisson3d:100', 'laplace9:30', 'random-dense:5000', 'gram:4000', 'm-matrix:4000',
-            'geometric:200000', 'pagerank:FILE')
+                    'geometric:200000', 'pagerank:FILE')
 """One spec of each name."""
 
 _SIZED = {

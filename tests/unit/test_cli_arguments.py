@@ -182,7 +182,7 @@ def report(**changes):
     return dict({'status': 'converged', 'advice': 'Fine.', 'n': 2, 'nonzeros': 4, 'schedule': 'async', 'omega': 1.0,
                  'threshold': 1e-8, 'residual_norm': 1e-9, 'relative_residual': 1e-9, 'error': None, 'sweeps': 3.0,
                  'sweeps_needed': None, 'looks': [], 'seconds': {'load': 0.5}, 'blocks': 1, 'rows_lowered': 0,
-                 'lowest_omega': 1.0, 'warnings': [], 'notes': [], 'workers': []}, **changes)
+                 'lowest_omega': 1.0, 'warnings': [], 'notes': [], 'recoveries': [], 'workers': []}, **changes)
 
 
 def test_the_summary_of_a_run_that_ended_before_anything_was_known_can_be_made():

@@ -1,0 +1,1 @@
+"""Made-up input for whatever reads what others wrote; `scripts/fuzz.py` is the command."""

@@ -97,6 +97,7 @@ class DenseLayout:
         """Where own entries are that a neighbour reads."""
         return reads.key
 
+
 class SparseLayout:
     """Own entries in the order of updates, then what is read from the other owners, owner by owner.
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .options import Options
 from .order import Order
 from .partition import deal, split_rows
 from .problem import Problem
 from .relaxation import nonsymmetric_cap
-from .renumbering import by_colour, choose, permute, rcm
+from .renumbering import by_colour, permute, rcm, usable_workers
 from .scan import Scan, scan
+from .schedule import exact
 from .solution import InputError
 from .wavefront import WAKE, block_graph, ordering_blocks, pass_seconds, speed_up, worth
 
-__all__ = ['Plan', 'make_plan']
+__all__ = ['Plan', 'make_plan', 'workers_worth']
 
 _REFERENCE = 2      # workers for which the numbering is chosen
 _ENOUGH, _GOOD = 0.6 * _REFERENCE, 0.9 * _REFERENCE     # speed-up of a numbering to stay with, or to change to
@@ -69,7 +71,7 @@ class Plan:
         return original
 
 
-def make_plan(problem, options, workers, one_machine=True):
+def make_plan(problem, options, workers):
     """Read A once and decide.
 
     Parameters
@@ -78,8 +80,6 @@ def make_plan(problem, options, workers, one_machine=True):
     options : Options
     workers : int
         How many there are.
-    one_machine : bool
-        Whether all of them are on one, so that they can share memory.
 
     Returns
     -------
@@ -105,9 +105,9 @@ def make_plan(problem, options, workers, one_machine=True):
     if fine:
         # Random orders pay where many small blocks change places, and exact dense sweeps go by so many rows anyway.
         bounds = np.append(np.arange(0, problem.n, _DENSE_ROWS), problem.n)
-    plan = _plan(problem, bounds, np.arange(len(bounds) - 1), used, options)
-    plan.rows, plan.notes = numbers, notes
-    plan.schedule, plan.why = _schedule(plan.scan, options, len(plan.owner_bounds) - 1, one_machine)
+    plan = _plan(problem, bounds, np.arange(len(bounds) - 1), used, options, numbers)
+    plan.schedule, plan.why = _schedule(plan.scan, options, len(plan.owner_bounds) - 1)
+    plan.notes = notes + _in_vain(problem, options, plan.schedule)
     if fine and plan.schedule != 'ordered':
         plan.block_bounds = _coarser(plan, blocks)
         plan.sequence = np.arange(len(plan.block_bounds) - 1)
@@ -123,23 +123,43 @@ def _coarser(plan, blocks):
                                      for first, stop in zip(plan.owner_bounds[:-1], plan.owner_bounds[1:])]))
 
 
-def _workers_worth(problem, options, workers, blocks, notes):
+def workers_worth(problem, options, workers):
+    """How many of so many workers are worth using for a system of this size."""
     if options.blocks is not None:
-        return min(workers, blocks)
-    used = min(worth(problem.nonzeros, not problem.sparse, workers), blocks)
-    if used < workers:
+        return min(workers, options.blocks)
+    return worth(problem.nonzeros, not problem.sparse, workers)
+
+
+def _workers_worth(problem, options, workers, blocks, notes):
+    used = min(workers_worth(problem, options, workers), blocks)
+    if used < workers and options.blocks is None:
         notes.append('%d of %d workers are used: on so small a system more would wait for each other longer than they '
                      'compute (--blocks overrides)' % (used, workers))
     return used
 
 
-def _plan(problem, bounds, sequence, workers, options, dealt=None):
+def _in_vain(problem, options, schedule):
+    """Notes on options that have no effect on this system, or no good one."""
+    notes = []
+    if options.renumber == 'rcm' and not problem.sparse:
+        notes.append('--renumber rcm has no effect: A is dense')
+    if exact(schedule):
+        notes += ['--%s has no effect in %s: a block is exchanged when its sweep is done'
+                  % (name.replace('_', '-'), schedule) for name in ('exchange_every', 'exchanges', 'panel_nonzeros')
+                  if getattr(options, name) != getattr(Options, name)]
+    if options.order == 'symmetric' and problem.sparse:
+        notes.append('a sparse block is swept colour by colour, so that in symmetric order its first and last colours '
+                     'come twice in a row (both colours of a grid): cyclic is mostly faster')
+    return notes
+
+
+def _plan(problem, bounds, sequence, workers, options, rows, dealt=None):
     blocks = len(bounds) - 1
     dealt = deal(blocks, workers) if dealt is None else dealt
     firsts = np.flatnonzero(np.diff(dealt, prepend=-1))
     owner_bounds = np.append(bounds[firsts], problem.n)
-    return Plan(problem, bounds, owner_bounds, sequence,
-                scan(problem, owner_bounds, options.chunk_bytes, None, options.seed, bounds))
+    found = scan(problem, owner_bounds, options.chunk_bytes, None, options.seed, bounds, rows, options.storage)
+    return Plan(problem, bounds, owner_bounds, sequence, found, rows)
 
 
 def _renumbered(problem, order):
@@ -154,7 +174,7 @@ def _renumbered(problem, order):
 
 # ---- the schedule
 
-def _schedule(scanned, options, owners, one_machine):
+def _schedule(scanned, options, owners):
     if options.schedule != 'auto':
         return options.schedule, 'as asked for'
     ratio = min(scanned.row_ratio, scanned.column_ratio)
@@ -198,7 +218,7 @@ def _more_parallel(plan, options):
     """The plan itself, or one with the rows renumbered or on fewer workers where it would be nearly serial.
 
     The numbering is chosen for a number of workers that is always the same, because the order of updates, and with it
-    x, must not depend on how many there are.
+    x, must not depend on how many there are. Where the user has said how many blocks, all workers are used.
     """
     workers = len(plan.owner_bounds) - 1
     found, ideal, plans = {}, {}, {'as it is': plan}
@@ -214,12 +234,14 @@ def _more_parallel(plan, options):
             continue        # scipy is missing, and nobody has asked for what needs it
         found[name], ideal[name] = _measured(plans[name], graph, workers, options)
     order = max(ideal, key=ideal.get)       # the first among equals
-    choice = choose({order: found[order]}, workers)
-    chosen, notes = plans[choice.order], plan.notes
-    if choice.workers < workers or chosen is not plan:
-        chosen = _settled(chosen, plan, choice, options)
-        chosen.notes = notes + _told(choice, workers, found)
-    chosen.speed_up = choice.speed_up if workers > 1 else None
+    usable = usable_workers(found[order], workers)
+    used = workers if options.blocks is not None else usable
+    chosen, notes = plans[order], plan.notes
+    if usable < workers or chosen is not plan:
+        notes = notes + _told(order, used, workers, found)
+    if used < workers or chosen is not plan:
+        chosen = _settled(chosen, plan, used, options)
+    chosen.notes, chosen.speed_up = notes, found[order].get(used, 1.0) if workers > 1 else None
     return chosen
 
 
@@ -232,7 +254,7 @@ def _by_cuthill_mckee(plan):
 def _by_colour(plan):
     from .colouring import colour
     rows = plan.problem.all_rows()
-    made = by_colour(rows, _CHUNKS, np.minimum(colour(rows.indptr, rows.indices, rows.n), _FEW), balanced=True)
+    made = by_colour(rows, _CHUNKS, np.minimum(colour(rows.indptr, rows.indices, rows.n), _FEW))
     problem, order = _renumbered(plan.problem, made.order)
     coloured = Plan(problem, made.bounds, None, made.sequence, rows=order, chunk_of=made.chunk_of)
     return coloured, _graph(problem, made.bounds)
@@ -242,27 +264,29 @@ def _graph(problem, bounds):
     return block_graph([(0, problem.all_rows())], bounds)
 
 
-def _settled(chosen, before, choice, options):
+def _settled(chosen, before, workers, options):
     """A plan for the chosen numbering and number of workers."""
     dealt = None
     if chosen.chunk_of is not None:
-        dealt = deal(_CHUNKS, choice.workers)[chosen.chunk_of]
-    made = _plan(chosen.problem, chosen.block_bounds, chosen.sequence, choice.workers, options, dealt)
-    made.schedule, made.why = before.schedule, before.why
-    made.rows = before.rows
+        dealt = deal(_CHUNKS, workers)[chosen.chunk_of]
+    rows = before.rows
     if chosen is not before:
-        made.rows = chosen.rows if before.rows is None else before.rows[chosen.rows]
+        rows = chosen.rows if before.rows is None else before.rows[chosen.rows]
+    made = _plan(chosen.problem, chosen.block_bounds, chosen.sequence, workers, options, rows, dealt)
+    made.schedule, made.why = before.schedule, before.why
     return made
 
 
-def _told(choice, workers, found):
+def _told(order, used, workers, found):
     count = workers if workers in found['as it is'] else _REFERENCE
-    told = ['in exact order the blocks as numbered would run at %.2f times the speed of one of %d workers'
-            % (found['as it is'].get(count, 1.0), count)]
-    if choice.order != 'as it is':
-        told.append('%s, which makes that %.2f' % (
+    told = ['in exact order, with rows as they are numbered, %d workers would be %.2f times as fast as one'
+            % (count, found['as it is'].get(count, 1.0))]
+    if order != 'as it is':
+        told.append('%s, which makes them %.2f times as fast as one' % (
             {'rcm': 'rows were renumbered by reverse Cuthill-McKee', 'by colour': 'blocks are swept colour by colour'}
-            [choice.order], found[choice.order].get(count, 1.0)))
-    if choice.workers < workers:
-        told.append('%d of %d workers are used: the rest would only wait' % (choice.workers, workers))
+            [order], found[order].get(count, 1.0)))
+    if used < workers:
+        told.append('%d of %d workers are used: the rest would only wait' % (used, workers))
+    elif order == 'as it is':
+        told.append('all of them are used because --blocks was given')
     return told

@@ -62,13 +62,13 @@ def _couple_sparse(rows, diagonal, first, stop):
     return t
 
 
-def capped_omega(omega, t, staleness=0):
-    """Lower omega in the rows that depend on other blocks: omega_i = min(omega, 2 / (1 + 1.05 (1 + 2 tau) t_i)).
+def capped_omega(omega, t):
+    """Lower omega in the rows that depend on other blocks: omega_i = min(omega, 2 / (1 + 1.05 t_i)).
 
-    For symmetric positive definite A and halos exactly one sweep old (tau = 0) SOR on blocks then converges for every
-    partition: ||e'||^2 in the norm of A falls by d'(M + M' - A) d in a sweep with change d, where M is the blocks'
-    D / omega + L. Gershgorin's theorem on the scaled matrix bounds the part outside the blocks by t_i, and the margin
-    of 5 % keeps M + M' - A definite: at 2 / (1 + t_i) the iteration can oscillate for ever.
+    For symmetric positive definite A and halos exactly one sweep old SOR on blocks then converges for every partition:
+    ||e'||^2 in the norm of A falls by d'(M + M' - A) d in a sweep with change d, where M is the blocks' D / omega + L.
+    Gershgorin's theorem on the scaled matrix bounds the part outside the blocks by t_i, and the margin of 5 % keeps
+    M + M' - A definite: at 2 / (1 + t_i) the iteration can oscillate for ever.
 
     Parameters
     ----------
@@ -76,15 +76,13 @@ def capped_omega(omega, t, staleness=0):
         Relaxation factor within (0, 2).
     t : (m,) array
         From `boundary_coupling`.
-    staleness : int
-        tau: how many sweeps older than the last the halo may be.
 
     Returns
     -------
     (m,) array
         Factor of each row.
     """
-    return np.minimum(omega, 2.0 / (1.0 + 1.05 * (1 + 2 * staleness) * np.asarray(t)))
+    return np.minimum(omega, 2.0 / (1.0 + 1.05 * np.asarray(t)))
 
 
 def nonsymmetric_cap(omega, row_ratio, column_ratio):

@@ -3,11 +3,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from coro_sor.partition import split_rows
 from coro_sor.rows import SparseRows, index_dtype
 from coro_sor.solution import InputError
 
-__all__ = ['ByColour', 'Choice', 'by_colour', 'choose', 'permute', 'rcm']
+__all__ = ['ByColour', 'by_colour', 'permute', 'rcm', 'usable_workers']
 
 _ENOUGH = 0.6      # of the number of workers: a smaller speed-up is not good enough
 _CHUNK = 1 << 16   # entries moved together, so that no temporary grows with the rows
@@ -20,14 +19,6 @@ class ByColour(NamedTuple):
     bounds: np.ndarray     # (B + 1,) block k has the new rows bounds[k] .. bounds[k + 1], of one chunk and one colour
     sequence: np.ndarray   # (B,) the blocks in the order of a sweep
     chunk_of: np.ndarray   # (B,) the chunk of each block, ascending; what workers are dealt
-
-
-class Choice(NamedTuple):
-    """What `choose` decides."""
-
-    order: str         # the key of the order in speed_ups
-    workers: int       # how many workers to use
-    speed_up: float    # of that order on so many workers
 
 
 def rcm(rows):
@@ -117,27 +108,24 @@ def permute(rows, order):
     return SparseRows(indptr, indices, data, n)
 
 
-def by_colour(rows, chunks, colours, balanced=False):
+def by_colour(rows, chunks, colours):
     """Order rows so that a sweep goes colour by colour across all workers.
 
     For matrices whose blocks all read from each other in every numbering (power-law graphs): blocks of one colour do
-    not, so that all chunks pass over their rows of a colour at once.
+    not, so that all chunks pass over their rows of a colour at once. The rows of each colour are shared out to the
+    chunks on their own: a greedy colouring by ascending rows gives low rows low colours, and contiguous chunks would
+    wait for each other at every colour. Which chunk has a row does not change the values of a sweep.
 
     Parameters
     ----------
     rows : SparseRows
         All rows of A.
     chunks : int
-        How many contiguous ranges of rows of about equal nonzeros; one a worker is enough.
+        How many parts of about equal nonzeros the rows of each colour are cut into; one a worker is enough.
     colours : (n,) array of int
         Colour of each row, counted from 0; rows of one colour should not read from each other. Where they do, the
         block graph has it, and their blocks are passed one after the other in the order of the chunks: so
         ``numpy.minimum(colours, c)`` makes one serial tail of many small colours.
-    balanced : bool
-        Cut the rows of each colour apart into chunks of about equal nonzeros, so that chunks are no longer contiguous
-        ranges of the old rows. A greedy colouring by ascending rows gives low rows low colours, and contiguous chunks
-        then wait for each other at every colour (power-law graphs on two workers: 1.53, balanced 2.0). Rows of a
-        colour do not read from each other, so which chunk has them does not change the values of a sweep.
 
     Returns
     -------
@@ -146,11 +134,7 @@ def by_colour(rows, chunks, colours, balanced=False):
         over the blocks by (colour, chunk).
     """
     colours, lengths = np.asarray(colours), np.diff(rows.indptr).astype(np.int64)
-    if balanced:
-        chunk_of = _chunks_of_each_colour(lengths, chunks, colours)
-    else:
-        cuts = split_rows(lengths, chunks)
-        chunk_of = np.repeat(np.arange(len(cuts) - 1), np.diff(cuts))
+    chunk_of = _chunks_of_each_colour(lengths, chunks, colours)
     order = np.lexsort((colours, chunk_of)).astype(index_dtype(rows.n))
     colour, chunk = colours[order], chunk_of[order]
     starts = np.flatnonzero(np.concatenate(([True], (np.diff(colour) != 0) | (np.diff(chunk) != 0))))
@@ -171,34 +155,19 @@ def _chunks_of_each_colour(lengths, chunks, colours):
     return chunk_of
 
 
-def choose(speed_ups, workers):
-    """Choose an order of the rows and how many workers to use for it.
-
-    An order can use the largest number of workers that it makes at least 0.6 times as fast as their number. The first
-    order that can use all workers is taken, so the orders should stand from the one that costs least to the one that
-    costs most. Where there is none, the order with the greatest speed-up on the workers that it can use is taken, the
-    first among equals, and fewer workers.
+def usable_workers(speed_ups, workers):
+    """Choose how many workers to use for an order of the rows.
 
     Parameters
     ----------
-    speed_ups : dict of str to (dict of int to float)
-        For each order its speed-up on a number of workers, as from `wavefront.speed_up`; at least for `workers`.
-        One worker counts as 1.
+    speed_ups : dict of int to float
+        Its speed-up on a number of workers, as from `wavefront.speed_up`; at least for `workers`. One counts as 1.
     workers : int
         How many there are.
 
     Returns
     -------
-    Choice
-        Where its `workers` are fewer, it is worth trying another order first.
+    int
+        The largest number of workers, at most `workers`, that is at least 0.6 times as fast as their number.
     """
-    best = None
-    for order, found in speed_ups.items():
-        usable = max([1] + [count for count, speed in found.items() if 1 < count <= workers
-                            and speed >= _ENOUGH * count])
-        choice = Choice(order, usable, float(found[usable]) if usable > 1 else 1.0)
-        if usable == workers:
-            return choice
-        if best is None or choice.speed_up > best.speed_up:
-            best = choice
-    return best
+    return max([1] + [count for count, speed in speed_ups.items() if 1 < count <= workers and speed >= _ENOUGH * count])

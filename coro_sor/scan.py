@@ -31,7 +31,7 @@ class Scan(NamedTuple):
     warnings: List[str]        # for the user, those of the problem included
 
 
-def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0, blocks=None):
+def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0, blocks=None, numbers=None, storage='float64'):
     """Read A once, piece by piece; nothing is changed.
 
     Parameters
@@ -48,6 +48,10 @@ def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0, blocks=Non
         Of the random vectors that test for symmetry.
     blocks : (B + 1,) sequence of int, optional
         Bounds of the ordering blocks, where their graph is wanted.
+    numbers : (n,) array of int, optional
+        What errors and warnings call each row and column; by default its number in `problem`.
+    storage : str
+        'float64', or 'float32' where rows are to be rounded to that.
 
     Returns
     -------
@@ -57,9 +61,9 @@ def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0, blocks=Non
     ------
     InputError
         With row (and column) for NaN or infinity, a zero or missing diagonal entry, a negative one where A is
-        symmetric; and where A x* overflows.
+        symmetric, an entry that float32 cannot hold where it must; and where A x* overflows.
     """
-    tally = _Tally(problem, seed, blocks)
+    tally = _Tally(problem, seed, blocks, numbers, storage)
     digests, nonzeros = [], []
     # Overflow in the sums is expected for entries near the largest double, and handled.
     with np.errstate(all='ignore'):
@@ -79,8 +83,9 @@ def scan(problem, bounds, chunk_bytes=4 << 20, progress=None, seed=0, blocks=Non
 class _Tally:
     """Sums over the rows seen so far."""
 
-    def __init__(self, problem, seed, blocks):
+    def __init__(self, problem, seed, blocks, numbers, storage):
         self._problem, self._name, n = problem, problem.name, problem.n
+        self._numbers, self._storage = np.arange(n) if numbers is None else numbers, storage
         # Sums of |probe| below 1 keep products of the largest double finite.
         probes = np.random.default_rng(seed).standard_normal((_PROBES, n))
         self._probes = 0.5 * probes / np.abs(probes).sum(axis=1, keepdims=True)
@@ -100,11 +105,12 @@ class _Tally:
         # Probes have no zeros and cannot overflow, so only NaN and infinity give such a product.
         if not np.isfinite(products).all():
             row, column, value = rows.first_nonfinite()
-            raise InputError('%s: row %d, column %d (counted from 0) is %s' % (self._name, lo + row, column, value))
+            raise InputError('%s: row %d, column %d (counted from 0) is %s'
+                             % (self._name, self._numbers[lo + row], self._numbers[column], value))
         rows, diagonal = rows.oriented(lo)
         if not diagonal.all():
             raise InputError('%s: row %d (counted from 0) has a zero or missing diagonal entry; reorder the rows'
-                             % (self._name, lo + int(np.argmin(diagonal != 0))))
+                             % (self._name, self._first(lo + np.flatnonzero(diagonal == 0))))
         self._diagonal[lo:hi] = diagonal
         if self._b is not None:
             self._b[lo:hi] = rows.matvec(self._problem.known_solution)
@@ -128,14 +134,21 @@ class _Tally:
             self._graph.add(lo, rows)
         self._column_sums += np.bincount(rows.indices, weights=sizes, minlength=rows.n)
 
+    def _first(self, rows):
+        """The first of these rows, as they are called."""
+        return self._numbers[rows].min()
+
     def result(self, bounds, digests, nonzeros):
         """The Scan of all rows."""
+        if self._storage == 'float32':
+            self._check_range()
         negative = np.flatnonzero(self._diagonal < 0)
         symmetric = self._is_symmetric()
         if symmetric and len(negative):
             advice = '; solve (-A) x = -b' if len(negative) == len(self._diagonal) else ''
+            row = negative[np.argmin(self._numbers[negative])]
             raise InputError('%s: row %d (counted from 0) has a negative diagonal entry (%g) and A is symmetric, so '
-                             'not positive definite%s' % (self._name, negative[0], self._diagonal[negative[0]], advice))
+                             'not positive definite%s' % (self._name, self._numbers[row], self._diagonal[row], advice))
         diagonal = np.abs(self._diagonal)
         ratios = [float(((sums - diagonal) / diagonal).max()) for sums in (self._row_sums, self._column_sums)]
         warnings = self._warnings(negative, symmetric, ratios)
@@ -144,6 +157,12 @@ class _Tally:
             raise InputError('b: its norm overflows; scale the system')
         return Scan(bounds, digests, nonzeros, diagonal, negative, symmetric, *ratios,
                     self._graph and self._graph.graph, b, _norm(b), warnings)
+
+    def _check_range(self):
+        large, small = np.isinf(self._largest.astype(np.float32)), np.abs(self._diagonal) < np.finfo(np.float32).tiny
+        if (large | small).any():
+            raise InputError('%s: row %d (counted from 0) has entries beyond the range of float32; scale A, or '
+                             'store it as float64' % (self._name, self._first(np.flatnonzero(large | small))))
 
     def _is_symmetric(self):
         """Whether u'Av = v'Au to rounding for every pair of probes.
@@ -165,7 +184,7 @@ class _Tally:
             return b
         if not np.isfinite(self._b).all():
             raise InputError('%s: A x* overflows in row %d (counted from 0); scale A or x*'
-                             % (self._name, np.argmin(np.isfinite(self._b))))
+                             % (self._name, self._first(np.flatnonzero(~np.isfinite(self._b)))))
         return self._b
 
     def _warnings(self, negative, symmetric, ratios):
@@ -174,12 +193,13 @@ class _Tally:
             warnings.append('%s: not symmetric; %s' % (self._name, _hope(*ratios)))
         if len(negative):
             warnings.append('%s: %d rows with a negative diagonal entry were negated, and their entries of b (the '
-                            'first is row %d, counted from 0)' % (self._name, len(negative), negative[0]))
+                            'first is row %d, counted from 0)' % (self._name, len(negative), self._first(negative)))
         small = np.flatnonzero(np.abs(self._diagonal) < _TINY * self._largest)
         if len(small):
             warnings.append('%s: row %d (counted from 0)%s has a diagonal entry below %g of its largest entry; '
-                            'convergence is unlikely' % (self._name, small[0], ' and %d others' % (len(small) - 1)
-                                                         if len(small) > 1 else '', _TINY))
+                            'convergence is unlikely'
+                            % (self._name, self._first(small), ' and %d others' % (len(small) - 1)
+                               if len(small) > 1 else '', _TINY))
         return warnings
 
 

@@ -14,8 +14,9 @@ class SharedSlices:
     """The layout of one segment: a counter for every block of the writer, and numbered copies of what is read.
 
     In 'async' slot 0 holds the newest values. In 'sync' and 'ordered' version v is in slot v modulo 3. A counter is
-    raised after the values are in place; taking and letting go of a lock in between orders the two for the other
-    process on any processor.
+    raised after the values are in place. An x86-64 processor keeps the order of stores and that of loads, so that
+    whoever sees the counter sees the values. On others a lock that is taken and let go of in between helps the writer,
+    but nothing orders what the reader loads: there values are safe by message only.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class SharedSlices:
     blocks, entries : int
         Blocks of the writer, and entries of x that the neighbour reads.
     lock : context manager, optional
-        Taken between values and counters.
+        Taken and let go of between values and counters.
     """
 
     def __init__(self, array, blocks, entries, lock=None):

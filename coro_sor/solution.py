@@ -43,8 +43,9 @@ class Status(enum.Enum):
     TIME_LIMIT = ('time_limit', 'The time limit was reached first; raise it, or choose a better omega.')
     CANCELLED = ('cancelled', 'It was asked to stop; x is the best that was verified.')
     STAGNATED = ('stagnated', 'Rounding allows no smaller residual; ask for a larger rtol.')
-    DIVERGED = ('diverged', 'The residual grew even with SOR on one machine: A is probably neither positive definite '
-                            'nor diagonally dominant.')
+    DIVERGED = ('diverged', 'The residual or the energy grew beyond what is seen where SOR converges: try a smaller '
+                            'omega, and the schedule ordered without plain_omega; if it grows even so, A is probably '
+                            'neither positive definite nor diagonally dominant.')
     WORKERS_LOST = ('workers_lost', 'A worker was lost or failed; x is the best that had come back by then, '
                                     'at least where it started.')
 

@@ -176,12 +176,11 @@ def ordering_blocks(n, nonzeros, dense):
     return 2 ** round(np.log2(blocks))
 
 
-def worth(nonzeros, dense, workers, blocks=None):
+def worth(nonzeros, dense, workers):
     """Bound the number of workers that can pay.
 
     In each sweep a worker waits for each of two neighbours and they for it, and four times `WAKE` are 200
-    microseconds: a worker that computes for less mostly waits. In exact order neighbouring blocks take turns, so that
-    a sweep over a chain lasts two passes at least and no more workers than half the blocks are busy.
+    microseconds: a worker that computes for less mostly waits.
 
     Parameters
     ----------
@@ -190,15 +189,10 @@ def worth(nonzeros, dense, workers, blocks=None):
     dense : bool
     workers : int
         How many there are.
-    blocks : int, optional
-        Number of ordering blocks, where the schedule is `ordered`.
 
     Returns
     -------
     int
         From 1 to `workers`.
     """
-    limit = int(pass_seconds(nonzeros, dense) / _SHARE)
-    if blocks is not None:
-        limit = min(limit, (blocks + 1) // 2)
-    return max(1, min(workers, limit))
+    return max(1, min(workers, int(pass_seconds(nonzeros, dense) / _SHARE)))

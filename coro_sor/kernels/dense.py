@@ -31,11 +31,6 @@ class DenseKernel:
         Ranges of local rows that ascend and cover ``0 .. m``; cheapest in time and memory where they start at
         multiples of 64.
 
-    Attributes
-    ----------
-    work : list of int
-        Nonzeros of each panel.
-
     Raises
     ------
     ValueError
@@ -59,7 +54,6 @@ class DenseKernel:
         self._change = np.empty(self.SIZE)
         self._x = None
         self.set_omega(omega)
-        self.work = [(hi - lo) * self._values.shape[1] for lo, hi in self._panels]
 
     def set_omega(self, omega):
         """Use another relaxation factor from the next sweep on.

@@ -37,11 +37,6 @@ class SparseKernel:
     columns : int
         m + h, the length of x.
 
-    Attributes
-    ----------
-    work : list of int
-        Nonzeros of each panel.
-
     Notes
     -----
     x is float64, contiguous and as long as `columns`: own entries by position, then the halo. Everything is computed
@@ -56,7 +51,6 @@ class SparseKernel:
         self._columns = columns
         self._gain = np.empty(len(self._b))
         self._narrow = arranged.data.dtype != np.float64
-        self.work = arranged.nonzeros
         self._triangles = []
         self._panels = [self._batches(groups) for groups in arranged.groups]
         batches = [batch for panel in self._panels for batch in panel]

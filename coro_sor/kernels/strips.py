@@ -39,8 +39,6 @@ class StripKernel:
     ----------
     own : range
         Numbers of its own blocks.
-    work : list of int
-        Nonzeros of each own block.
 
     Raises
     ------
@@ -63,7 +61,6 @@ class StripKernel:
         self._columns = [slice(lo, hi) for lo, hi in zip(bounds[:-1], bounds[1:])]
         self._start, self._n = start, bounds[-1]
         self._rows = {block: (bounds[block] - start, bounds[block + 1] - start) for block in self.own}
-        self.work = [(hi - lo) * self._n for lo, hi in self._rows.values()]
         height = max(hi - lo for lo, hi in self._rows.values())
         self._r = np.full(len(self._b), np.nan)
         self._left, self._change = np.empty((2, height))

@@ -1,10 +1,11 @@
 """Matrices written by others, in every schedule and with several numbers of blocks, each residual computed again.
 
 'auto' solves all of them. Which are solved how else follows from their spectra. gr_30_30, vem1 and as20graph are
-diagonally dominant: everything converges. ani3_crop, bcsstk01, bcsstk02 and the singular poisson274 are only positive
-(semi)definite: 'ordered' is SOR and converges, 'sync' does with omega capped at the blocks' boundaries, and 'async' with
-fresh exchange does here. 494_bus has rho(|J|) = 0.999975 and takes 222474 sweeps at omega 1, 1352 at 1.9875: only where
-no omega is lowered (one block, or 'ordered') is there hope within a test's time.
+diagonally dominant: everything converges, 'async' at omega 1 whatever the timing. ani3_crop, bcsstk01, bcsstk02 and the
+singular poisson274 are only positive (semi)definite: 'ordered' is SOR and converges, 'sync' does with omega capped at
+the blocks' boundaries, and how soon 'async' does depends on the timing, so that it is not tried. 494_bus has
+rho(|J|) = 0.999975 and takes 222474 sweeps at omega 1, 1352 at 1.9875: only where no omega is lowered (one block, or
+'ordered') is there hope within a test's time.
 """
 import numpy as np
 import pytest
@@ -17,9 +18,12 @@ from shared_data import shared_file
 
 OMEGA = {'gr_30_30': 1.7875, 'vem1': 1.8406, 'ani3_crop': 1.725, 'bcsstk01': 1.8938, 'bcsstk02': 1.8687,
          '494_bus': 1.9875, 'poisson274': 1.3}
-HOPELESS = {('494_bus', schedule, blocks) for schedule in ('async', 'sync') for blocks in (2, 5)}
+NO_GUARANTEE = ('ani3_crop', 'bcsstk01', 'bcsstk02', 'poisson274')
+LEFT_OUT = {('494_bus', 'sync'), *((name, 'async') for name in NO_GUARANTEE + ('494_bus',))}
 CASES = [(name, schedule, blocks) for name in OMEGA for schedule in ('async', 'sync', 'ordered') for blocks in (1, 2, 5)
-         if (name, schedule, blocks) not in HOPELESS]
+         if blocks == 1 or (name, schedule) not in LEFT_OUT]
+BY_DEFAULT = [(name, blocks) for name in OMEGA for blocks in (None, *range(1, 9))
+              if name in NO_GUARANTEE or blocks in (None, 1, 2, 4, 8)]
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +37,8 @@ def test_a_real_matrix_is_solved(cluster, name, schedule, blocks):
     A = scipy.sparse.csr_matrix(scipy.io.mmread(shared_file(name + '.mtx')))
     b = A @ (np.sin(np.arange(1.0, A.shape[0] + 1)) if name == 'poisson274' else np.ones(A.shape[0]))
     problem = coro_sor.Problem(A, b)
-    solution = cluster.solve(problem, schedule=schedule, blocks=blocks, omega=OMEGA[name], time_limit=40.0)
+    omega = 1.0 if schedule == 'async' and blocks > 1 else OMEGA[name]
+    solution = cluster.solve(problem, schedule=schedule, blocks=blocks, omega=omega, time_limit=40.0)
     assert solution.converged, solution.report['advice']
     assert np.linalg.norm(b - A @ solution.x) <= 1.0001e-8 * np.linalg.norm(b)
     assert solution.report['blocks'] == blocks
@@ -41,15 +46,14 @@ def test_a_real_matrix_is_solved(cluster, name, schedule, blocks):
         assert solution.report['rows_lowered'] == 0
 
 
-@pytest.mark.parametrize('blocks', [None, 1, 2, 4, 8])
-@pytest.mark.parametrize('name', OMEGA)
+@pytest.mark.parametrize('name, blocks', BY_DEFAULT)
 def test_a_real_matrix_is_solved_as_it_comes_and_the_report_says_how(cluster, name, blocks):
     A = scipy.sparse.csr_matrix(scipy.io.mmread(shared_file(name + '.mtx')))
     b = A @ (np.sin(np.arange(1.0, A.shape[0] + 1)) if name == 'poisson274' else np.ones(A.shape[0]))
     solution = cluster.solve(A, b, blocks=blocks, omega=OMEGA[name], time_limit=40.0)
     assert solution.converged
     assert np.linalg.norm(b - A @ solution.x) <= 1.0001e-8 * np.linalg.norm(b)
-    assert solution.report['why_schedule'] and solution.report['convergence'].startswith(('proven', 'heuristic'))
+    assert solution.report['why_schedule'] and solution.report['convergence'].startswith('proven')
 
 
 @pytest.mark.parametrize('schedule', ['async', 'sync', 'ordered'])

@@ -17,6 +17,7 @@ def test_a_grid_at_its_best_omega_diverges_in_lockstep_with_plain_omega_and_conv
     how = dict(workers=blocks, schedule='sync', exchange='messages', blocks=blocks, omega=OMEGA, cost=each_step(1e-4))
     plain = solve(Problem(A, b), plain_omega=True, **how)
     assert plain.status is Status.DIVERGED and make_report(plain)['convergence'].startswith('heuristic')
+    assert 'without plain_omega' in plain.status.advice     # which has not been tried
     capped = solve(Problem(A, b), **how)
     assert capped.status is Status.CONVERGED
     assert_honest(A, b, capped)
@@ -56,6 +57,28 @@ def test_where_the_energy_rises_the_run_goes_back_and_on_and_converges(monkeypat
     assert record.status is Status.CONVERGED
     assert_honest(A, b, record)
     assert any('the energy rose in sync' in note for note in record.notes)
+
+
+@pytest.mark.parametrize('schedule', ['ordered', 'async'])
+def test_omega_is_lowered_for_a_nonsymmetric_dominant_matrix_only_where_the_schedule_needs_it(schedule):
+    A = np.eye(20) - 0.8 * np.eye(20, k=1)
+    record = solve(Problem(A, np.ones(20)), workers=2, blocks=2, schedule=schedule, omega=1.35)
+    assert record.status is Status.CONVERGED
+    assert_honest(A, np.ones(20), record)
+    report = make_report(record)
+    assert (report['omega_used'] < 1.112) == (schedule == 'async') and report['omega_used'] <= 1.35
+    assert report['convergence'].startswith('proven') == (schedule == 'async')
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_where_exact_order_diverges_for_a_dominant_matrix_it_goes_back_and_on_with_an_omega_that_is_proven(workers):
+    A = np.eye(60) - 0.8 * np.roll(np.eye(60), 1, axis=1)
+    record = solve(Problem(A, np.ones(60)), workers=workers, blocks=2, schedule='ordered', omega=1.35)
+    assert record.status is Status.CONVERGED
+    assert_honest(A, np.ones(60), record)
+    report = make_report(record)
+    assert report['omega_used'] < 1.112 and report['convergence'].startswith('proven')
+    assert any('the residual rose in exact order' in note for note in record.notes)
 
 
 def test_a_global_shuffle_needs_a_quarter_of_the_sweeps_of_cyclic_order_on_a_gram_matrix():

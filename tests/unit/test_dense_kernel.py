@@ -184,11 +184,6 @@ def test_the_rows_are_not_copied():
     np.testing.assert_allclose(kernel.residual(x), b - rows.values @ x, rtol=0, atol=1e-12 * np.abs(A).max())
 
 
-def test_work_counts_the_nonzeros_of_each_panel():
-    A, b, _ = dominant(100)
-    assert DenseKernel(dense(A, 10, 60), b[10:60], 10, 1.0, [(0, 40), (40, 50)]).work == [4000, 1000]
-
-
 @pytest.mark.parametrize('panels', [[(0, 50)], [(0, 60), (50, 100)], [(0, 40), (50, 100)], [(0, 0), (0, 100)], []])
 def test_panels_that_do_not_cover_the_block_once_are_refused(panels):
     A, b, _ = dominant(100)

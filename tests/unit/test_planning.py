@@ -249,9 +249,81 @@ def test_rows_that_keep_their_numbers_keep_the_x():
     assert found.rows is None and found.restore(x) is x and not any('renumbered' in note for note in found.notes)
 
 
+def spoilt(how):
+    """A mesh in random order with something wrong in row 7; None where nothing is."""
+    values = dense(weak(geometric(900, 3)))
+    column = np.flatnonzero(values[7])[-1]
+    assert column != 7
+    if how == 'negative':
+        values[7, 7] *= -1
+    elif how == 'negated':
+        values[7] *= -1
+    elif how == 'tiny':
+        values[7, 7] = 1e-13
+    else:
+        values[7, 7 if how == 'zero' else column] = {'zero': 0.0, 'NaN': np.nan, 'huge': 1e39}[how]
+    return sparse_of(values), column
+
+
+@pytest.mark.parametrize('renumber', ['auto', 'off', 'rcm'])
+@pytest.mark.parametrize('how, text', [('zero', 'row 7 '), ('NaN', 'row 7, column %d '), ('negative', 'row 7 '),
+                                       ('huge', 'row 7 ')])
+def test_errors_name_the_row_as_the_user_numbers_it(how, text, renumber, small):
+    pytest.importorskip('scipy')
+    A, column = spoilt(how)
+    with pytest.raises(InputError) as caught:
+        plan(A, 2, np.ones(900), renumber=renumber, storage='float32')
+    assert (text % column if '%' in text else text) in str(caught.value)
+
+
+@pytest.mark.parametrize('renumber', ['auto', 'off', 'rcm'])
+@pytest.mark.parametrize('how, text', [('negated', 'the first is row 7,'), ('tiny', 'row 7 ')])
+def test_warnings_name_the_row_as_the_user_numbers_it(how, text, renumber, small):
+    pytest.importorskip('scipy')
+    found = plan(spoilt(how)[0], 2, np.ones(900), renumber=renumber)
+    assert any(text in warning for warning in found.scan.warnings)
+    assert (found.rows is None) == (renumber == 'off')
+
+
+def test_where_x_known_makes_b_overflow_the_row_is_the_users(small):
+    pytest.importorskip('scipy')
+    known = np.ones(900)
+    A, column = spoilt('huge')
+    known[column] = 1e300
+    with pytest.raises(InputError, match='overflows in row 7 '):
+        plan(A, 2, known_solution=known, renumber='rcm')
+
+
+# ---- what has no effect
+
+@pytest.mark.parametrize('schedule', ['async', 'sync', 'ordered'])
+@pytest.mark.parametrize('option', ['exchange_every', 'exchanges', 'panel_nonzeros'])
+@pytest.mark.parametrize('A', [poisson2d(20), of_ratio(2.0)], ids=['sparse', 'dense'])
+def test_options_of_the_exchange_that_have_no_effect_are_told(A, option, schedule, small):
+    text = '--%s has no effect in %s' % (option.replace('_', '-'), schedule)
+    found = plan(A, 2, schedule=schedule, **{option: 7})
+    assert [note.startswith(text) for note in found.notes] == ([] if schedule == 'async' else [True])
+    assert plan(A, 2, schedule=schedule).notes == []
+
+
+@pytest.mark.parametrize('A, notes', [(of_ratio(2.0), ['--renumber rcm has no effect: A is dense']),
+                                      (poisson2d(20), ['rows were renumbered by reverse Cuthill-McKee'])])
+def test_renumbering_a_dense_matrix_has_no_effect_and_it_says_so(A, notes, small):
+    pytest.importorskip('scipy')
+    assert plan(A, 2, renumber='rcm').notes == notes
+
+
+@pytest.mark.parametrize('schedule', ['async', 'sync', 'ordered'])
+def test_symmetric_order_is_advised_against_where_rows_are_swept_by_colour(schedule, small):
+    assert any('cyclic is mostly faster' in note for note in plan(poisson2d(20), order='symmetric',
+                                                                  schedule=schedule).notes)
+    assert not plan(of_ratio(2.0), order='symmetric', schedule=schedule).notes
+    assert not plan(poisson2d(20), order='cyclic', schedule=schedule).notes
+
+
 # ---- how parallel the exact order is
 
-SERIAL = 'in exact order the blocks as numbered would run at 1.00 times the speed of one of %d workers'
+SERIAL = 'in exact order, with rows as they are numbered, %d workers would be 1.00 times as fast as one'
 
 
 def simulated(found):
@@ -285,7 +357,8 @@ def test_a_randomly_numbered_mesh_is_renumbered(small):
     assert found.rows is not None and len(found.owner_bounds) == 3 and found.schedule == 'ordered' and found.why
     assert found.speed_up > 1.4 and len(found.block_bounds) == 17 and found.chunk_of is None
     assert found.notes == [SERIAL % 2,
-                           'rows were renumbered by reverse Cuthill-McKee, which makes that %.2f' % found.speed_up]
+                           'rows were renumbered by reverse Cuthill-McKee, which makes them %.2f times as fast as one'
+                           % found.speed_up]
     assert (dense(found.problem.all_rows()) == dense(A)[found.rows][:, found.rows]).all()
 
 
@@ -305,18 +378,26 @@ def test_a_power_law_graph_is_swept_colour_by_colour(small):
     blocks = len(found.block_bounds) - 1
     assert found.speed_up > 2.4 and len(found.owner_bounds) == 5 and blocks > 16
     assert sorted(found.sequence) == list(range(blocks)) and found.sequence.tolist() != list(range(blocks))
-    assert any('colour by colour, which makes that %.2f' % found.speed_up in note for note in found.notes)
+    assert any('colour by colour, which makes them %.2f' % found.speed_up in note for note in found.notes)
     assert found.scan.graph.shape == (blocks, blocks) and set(found.owner_bounds) <= set(found.block_bounds)
     close(found.restore(solve(found)), np.linalg.solve(values, np.ones(600)))
 
 
-@pytest.mark.parametrize('options', [{'renumber': 'off'}, {'blocks': 16}, {'blocks': 16, 'renumber': 'off'}])
-def test_where_nothing_may_be_renumbered_fewer_workers_are_used(options, small):
-    found = plan(weak(geometric(900, 3)), 4, np.ones(900), **options)
+def test_where_nothing_may_be_renumbered_fewer_workers_are_used(small):
+    found = plan(weak(geometric(900, 3)), 4, np.ones(900), renumber='off')
     assert found.rows is None and len(found.owner_bounds) == 2 and len(found.block_bounds) == 17
     assert found.schedule == 'ordered' and found.speed_up == 1.0 and len(found.scan.digests) == 1
-    assert found.notes == [SERIAL % 4,
-                           '1 of 4 workers are used: the rest would only wait']
+    assert found.notes == [SERIAL % 4, '1 of 4 workers are used: the rest would only wait']
+
+
+@pytest.mark.parametrize('renumber', ['auto', 'off'])
+@pytest.mark.parametrize('workers, blocks, owners', [(4, 16, 4), (4, 3, 3)])
+def test_where_the_user_says_how_many_blocks_the_rows_stay_as_they_are_and_all_workers_are_used(
+        workers, blocks, owners, renumber, small):
+    found = plan(weak(geometric(900, 3)), workers, np.ones(900), blocks=blocks, renumber=renumber)
+    assert found.rows is None and len(found.owner_bounds) == owners + 1 and len(found.block_bounds) == blocks + 1
+    assert found.schedule == 'ordered' and found.speed_up == pytest.approx(1.0)
+    assert found.notes == [SERIAL % owners, 'all of them are used because --blocks was given']
 
 
 def test_where_renumbering_was_asked_for_and_does_not_help_enough_fewer_workers_are_used(small):
@@ -328,8 +409,9 @@ def test_where_renumbering_was_asked_for_and_does_not_help_enough_fewer_workers_
     close(found.restore(solve(found)), np.linalg.solve(values, np.ones(600)))
 
 
-def test_where_two_blocks_take_turns_one_worker_does_as_well():
-    found = plan(poisson2d(20), 2, blocks=2)
+def test_where_blocks_take_turns_one_worker_does_as_well(small, monkeypatch):
+    monkeypatch.setattr(planning, 'ordering_blocks', lambda n, nonzeros, dense: 2)
+    found = plan(poisson2d(20), 2, renumber='off')
     assert len(found.owner_bounds) == 2 and len(found.block_bounds) == 3 and 'only wait' in found.notes[-1]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from coro_sor.csr import from_triplets
 from coro_sor.partition import deal, split_rows
-from coro_sor.renumbering import by_colour, choose, permute, rcm
+from coro_sor.renumbering import by_colour, permute, rcm, usable_workers
 from coro_sor.solution import InputError
 from coro_sor.wavefront import block_graph, speed_up
 
@@ -63,8 +63,8 @@ def speed(rows, workers, blocks=16):
     return speed_up(block_graph([(0, rows)], bounds), np.diff(rows.indptr[bounds]), deal(blocks, workers))
 
 
-def speed_by_colour(rows, workers, balanced):
-    found = by_colour(rows, workers, greedy(rows), balanced)
+def speed_by_colour(rows, workers):
+    found = by_colour(rows, workers, greedy(rows))
     renumbered = permute(rows, found.order)
     graph = block_graph([(0, renumbered)], found.bounds)
     return speed_up(graph, np.diff(renumbered.indptr[found.bounds]), found.chunk_of, found.sequence)
@@ -176,8 +176,7 @@ def test_a_power_law_graph_stays_serial_but_colour_by_colour_helps():
     assert speed(rows, 4) == pytest.approx(1, abs=0.05)
     assert speed(permute(rows, rcm(rows)), 4) < 0.5 * 4
     for workers in (2, 4):
-        assert speed_by_colour(rows, workers, False) > 0.6 * workers
-        assert speed_by_colour(rows, workers, True) > 0.9 * workers
+        assert speed_by_colour(rows, workers) > 0.9 * workers
 
 
 @same_every_time
@@ -187,8 +186,10 @@ def test_rows_by_colour_have_a_block_for_each_chunk_and_colour(n, chunks, limit,
     rows = symmetric(n, rng.integers(0, n, n), rng.integers(0, n, n))
     colours = rng.integers(0, limit, n)
     found = by_colour(rows, chunks, colours)
-    cuts = split_rows(np.diff(rows.indptr), chunks)
-    chunk = [int(np.searchsorted(cuts, row, side='right')) - 1 for row in range(n)]
+    chunk, entries = [], np.diff(rows.indptr)
+    for row in range(n):
+        alike = colours == colours[row]
+        chunk.append(int(entries[:row][alike[:row]].sum()) * chunks // int(entries[alike].sum()))
     assert found.order.tolist() == sorted(range(n), key=lambda row: (chunk[row], colours[row], row))
     keys = []
     for block, (lo, hi) in enumerate(zip(found.bounds[:-1], found.bounds[1:])):
@@ -201,11 +202,11 @@ def test_rows_by_colour_have_a_block_for_each_chunk_and_colour(n, chunks, limit,
 
 @same_every_time
 @given(st.integers(1, 60), st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_balanced_chunks_share_each_colour_evenly_and_leave_the_order_within_a_colour(n, chunks, limit, seed):
+def test_chunks_share_each_colour_evenly_and_leave_the_order_within_a_colour(n, chunks, limit, seed):
     rng = np.random.default_rng(seed)
     rows = symmetric(n, rng.integers(0, n, n), rng.integers(0, n, n))
     colours, lengths = rng.integers(0, limit, n), np.diff(rows.indptr)
-    found = by_colour(rows, chunks, colours, balanced=True)
+    found = by_colour(rows, chunks, colours)
     swept = np.concatenate([found.order[found.bounds[block]:found.bounds[block + 1]] for block in found.sequence])
     assert swept.tolist() == sorted(range(n), key=lambda row: (colours[row], row))
     assert (np.diff(found.chunk_of) >= 0).all() and 0 <= found.chunk_of[0] and found.chunk_of[-1] < chunks
@@ -230,24 +231,12 @@ def test_blocks_of_one_colour_are_no_neighbours_and_a_serial_tail_shows_in_the_g
     assert np.array_equal(dense(renumbered), dense(rows)[found.order][:, found.order])
 
 
-def test_the_order_as_it_stands_is_kept_where_it_is_good_enough():
-    assert choose({'natural': {8: 4.8}}, 8) == ('natural', 8, 4.8)
-    assert choose({'natural': {1: 1.0}, 'rcm': {1: 1.0}}, 1) == ('natural', 1, 1.0)
-    assert choose({'natural': {2: 1.3}, 'rcm': {2: 2.0}}, 2) == ('natural', 2, 1.3)
-
-
-def test_the_first_order_that_is_good_enough_is_taken():
-    speeds = {'natural': {2: 1.0}, 'rcm': {2: 1.5}, 'colour': {2: 1.9}}
-    assert choose(speeds, 2) == ('rcm', 2, 1.5)
-    speeds['rcm'][2] = 1.1
-    assert choose(speeds, 2) == ('colour', 2, 1.9)
-
-
-def test_fewer_workers_are_used_where_no_order_is_good_enough_for_all():
-    assert choose({'natural': {2: 1.0}}, 2) == ('natural', 1, 1.0)
-    assert choose({'natural': {2: 1.1, 4: 1.2}, 'rcm': {2: 1.8, 3: 2.0, 4: 2.0}}, 4) == ('rcm', 3, 2.0)
-    assert choose({'natural': {2: 0.9, 4: 1.0}, 'rcm': {2: 0.9, 4: 0.8}}, 4) == ('natural', 1, 1.0)
+@pytest.mark.parametrize('speed_ups, workers, usable', [
+    ({8: 4.8}, 8, 8), ({}, 1, 1), ({2: 1.3}, 2, 2), ({2: 1.19}, 2, 1), ({2: 1.8, 3: 2.0, 4: 2.0}, 4, 3),
+    ({2: 0.9, 4: 1.0}, 4, 1)])
+def test_so_many_workers_are_usable_as_are_fast_enough_for_their_number(speed_ups, workers, usable):
+    assert usable_workers(speed_ups, workers) == usable
 
 
 def test_more_workers_than_there_are_do_not_count():
-    assert choose({'natural': {2: 1.0, 4: 3.9}}, 2) == ('natural', 1, 1.0)
+    assert usable_workers({2: 1.0, 4: 3.9}, 2) == 1

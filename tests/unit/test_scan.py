@@ -182,6 +182,44 @@ def test_the_numbers_are_those_of_numpy(kind):
         rtol=1e-12)
 
 
+@pytest.mark.parametrize('kind', [0, 1], ids=['dense', 'sparse'])
+@pytest.mark.parametrize('entry, fine', [(3.4028235e38, True), (3.4028236e38, False), (1e39, False), (1e-37, True),
+                                         (1.2e-38, True), (1.1e-38, False), (1e-46, False)])
+def test_a_diagonal_that_float32_cannot_hold_is_refused_where_it_must(entry, fine, kind):
+    problem = Problem(both(np.diag([1.0, 1.0, entry, 1.0]))[kind], np.ones(4))
+    assert scan(problem, [0, 4]).symmetric
+    if fine:
+        assert scan(problem, [0, 4], storage='float32').symmetric
+    else:
+        with pytest.raises(InputError, match='row 2 .*beyond the range of float32'):
+            scan(problem, [0, 4], storage='float32')
+
+
+@pytest.mark.parametrize('kind', [0, 1], ids=['dense', 'sparse'])
+@pytest.mark.parametrize('entry, fine', [(-1e38, True), (-1e39, False), (1e-46, True)])
+def test_other_entries_must_not_overflow_in_float32_but_may_vanish(entry, fine, kind):
+    A = np.eye(4)
+    A[1, 3] = A[3, 1] = entry
+    problem = Problem(both(A)[kind], np.ones(4))
+    if fine:
+        assert scan(problem, [0, 4], storage='float32').symmetric
+    else:
+        with pytest.raises(InputError, match='row 1 .*beyond the range of float32'):
+            scan(problem, [0, 4], storage='float32')
+
+
+def test_rows_are_called_by_the_numbers_given():
+    A = nonsymmetric()
+    A[[2, 9]] *= -1
+    A[5, 5] = 1e-20
+    found = scan(Problem(A, np.ones(20)), [0, 20], numbers=np.arange(20)[::-1])
+    assert any('first is row 10,' in text for text in found.warnings)
+    assert any('row 14 ' in text for text in found.warnings)
+    A[3, 1] = np.nan
+    with pytest.raises(InputError, match='row 16, column 18 '):
+        scan(Problem(A, np.ones(20)), [0, 20], numbers=np.arange(20)[::-1])
+
+
 # ---- which blocks read from each other
 
 @pytest.mark.parametrize('chunk_bytes', [1, 200, 1 << 22])

@@ -174,11 +174,6 @@ def test_residual_and_size_are_those_of_the_matrix(module, monkeypatch, dtype):
     np.testing.assert_allclose(case.kernel.size(case.x), np.abs(case.A) @ np.abs(case.x) + np.abs(case.b), rtol=1e-13)
 
 
-def test_work_counts_the_nonzeros_of_each_panel(module):
-    case = Case(module, 100, 10, 60, [32])
-    assert case.kernel.work == [np.count_nonzero(case.A[:32]), np.count_nonzero(case.A[32:])]
-
-
 def test_rows_without_other_entries_are_solved_at_once(module):
     case = Case(module, 150, degree=0.0, omega=1.0)
     x = case.x.copy()

@@ -40,6 +40,16 @@ def test_omega_is_lowered_row_by_row_for_symmetric_matrices_unless_it_is_to_be_p
     assert steering(scanned=scan(symmetric), plain_omega=plain).capped is capped
 
 
+@pytest.mark.parametrize('schedule, owners, blocks, lowered', [
+    ('async', 2, None, True), ('sync', 2, None, True), ('ordered', 2, None, False), ('ordered', 2, 8, False),
+    ('async', 1, 8, False), ('sync', 1, None, False), ('sync', 1, 8, True)])
+def test_omega_is_lowered_for_nonsymmetric_matrices_only_where_blocks_are_swept_side_by_side(schedule, owners, blocks,
+                                                                                            lowered):
+    made = steering(schedule, owners, scanned=scan(False, 0.5, 3.0), omega=1.9, blocks=blocks)
+    assert (made.omega < 4 / 3) is lowered and (made.omega == 1.9) is not lowered
+    assert made.convergence().startswith('proven') is lowered
+
+
 def test_omega_is_lowered_as_a_whole_for_nonsymmetric_dominant_matrices_unless_it_is_to_be_plain():
     dominant = scan(False, 0.5, 3.0)
     assert 1.32 < steering(scanned=dominant, omega=1.9).omega < 4 / 3
@@ -121,7 +131,7 @@ def test_after_the_trial_no_look_changes_the_order():
 def test_what_goes_well_goes_on(schedule, plain, found):
     made = steering(schedule, plain_omega=plain, omega=1.5)
     assert made.react(found) == 'go on'
-    assert (made.schedule, made.omega, made.notes) == (schedule, 1.5, [])
+    assert (made.schedule, made.omega, made.notes, made.why_schedule) == (schedule, 1.5, [], None)
 
 
 @pytest.mark.parametrize('schedule', ['async', 'sync'])
@@ -129,10 +139,11 @@ def test_what_goes_well_goes_on(schedule, plain, found):
 def test_first_omega_is_lowered_and_then_it_is_ordered(schedule, found):
     made = steering(schedule, omega=1.8)
     assert made.react(found) == 'go back'
-    assert made.schedule == schedule and made.omega == pytest.approx(1.4) and made.capped
+    assert made.schedule == schedule and made.omega == pytest.approx(1.4) and made.capped and not made.why_schedule
     assert len(made.notes) == 1 and 'energy rose in %s:' % schedule in made.notes[0] and '1.4' in made.notes[0]
     assert made.react(found) == 'go back'
     assert (made.schedule, made.omega, made.capped) == ('ordered', 1.8, False)
+    assert made.why_schedule == 'the energy rose in %s' % schedule
     assert len(made.notes) == 2 and 'rose in %s again' % schedule in made.notes[1]
 
 
@@ -173,6 +184,17 @@ def test_an_explosion_in_exact_order_proves_nothing_and_ends_it(found):
     assert made.react(found) == 'give up' and made.notes == []
 
 
+@pytest.mark.parametrize('found', [OVERFLOWED, EXPLODED])
+@pytest.mark.parametrize('plain', [False, True])
+def test_an_explosion_in_exact_order_of_a_dominant_matrix_asks_for_an_omega_that_is_proven_once(found, plain):
+    made = steering('ordered', scanned=scan(False, 0.5, 7.0), omega=1.9, plain_omega=plain)
+    assert made.react(RESIDUAL_ROSE) == 'go on' and made.omega == 1.9
+    if not plain:
+        assert made.react(found) == 'go back' and 1.3 < made.omega < 4 / 3 and made.schedule == 'ordered'
+        assert len(made.notes) == 1 and 'the residual rose in exact order' in made.notes[0]
+    assert made.react(found) == 'give up' and len(made.notes) == (0 if plain else 1)
+
+
 @pytest.mark.parametrize('schedule', ['async', 'sync', 'ordered'])
 def test_plain_omega_has_no_guard_and_ends_where_it_diverges(schedule):
     made = steering(schedule, plain_omega=True, omega=1.8)
@@ -204,10 +226,20 @@ ONE_SIDED = scan(False, 0.5, 7.0)
     (steering('sync', scanned=scan(False)), 'heuristic: sync'),
     (steering('ordered', scanned=scan(True)), 'proven where A is positive definite: SOR'),
     (steering('async', 1, scanned=scan(True)), 'proven where A is positive definite: SOR'),
+    (steering('async', 1, scanned=scan(True), blocks=5), 'proven where A is positive definite: SOR'),
+    (steering('sync', 1, scanned=scan(True), blocks=5), 'proven where A is positive definite: omega is lowered'),
+    (steering('sync', 1, scanned=scan(True), blocks=5, plain_omega=True), 'heuristic: sync'),
     (steering('ordered', scanned=scan(False)), 'heuristic: A is neither symmetric nor dominant enough'),
 ])
 def test_it_says_whether_theory_promises_convergence(made, begins):
     assert made.convergence().startswith(begins)
+
+
+@pytest.mark.parametrize('omega, ratio, text', [
+    (1.0, 0.5, '1.333'), (1.0, 1 - 1e-5, '1.00001'), (1.0, 1 - 2e-16, '1'), (1.3333333, 0.5, '1.33333333')])
+def test_the_bound_that_it_names_lies_above_omega(omega, ratio, text):
+    found = steering(scanned=scan(True, ratio, 2.0), omega=omega).convergence().rpartition(' ')[2]
+    assert found.startswith(text) and float(found) > omega
 
 
 def test_it_promises_what_holds_in_the_end():

@@ -280,11 +280,10 @@ def test_the_rows_are_rearranged_in_place_and_restored(dtype, first, last):
     np.testing.assert_array_equal(values, before)
 
 
-def test_a_kernel_tells_its_blocks_their_work_and_their_sub_blocks():
+def test_a_kernel_tells_its_blocks_and_their_sub_blocks():
     A, b, _ = dominant(300)
     kernel = kernel_of(A, b, 1.0, np.array([0, 100, 164, 300]), 100, 300)
     assert kernel.own == range(1, 3)
-    assert kernel.work == [64 * 300, 136 * 300]
     assert [kernel.pieces(block) for block in range(3)] == [2, 1, 3]
 
 

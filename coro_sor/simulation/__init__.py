@@ -9,7 +9,10 @@ The same seed gives the same run, event for event; ``simulation.transcript`` tel
 """
 from .core import Deadlock, Simulation, TimeLimit
 from .coroutine import Location, Reference
+from .costs import Costs
 from .engine import SimulatedEngine
 from .network import Network
+from .world import CoordinatorCrashed, World
 
-__all__ = ['Deadlock', 'Location', 'Network', 'Reference', 'SimulatedEngine', 'Simulation', 'TimeLimit']
+__all__ = ['CoordinatorCrashed', 'Costs', 'Deadlock', 'Location', 'Network', 'Reference', 'SimulatedEngine',
+           'Simulation', 'TimeLimit', 'World']

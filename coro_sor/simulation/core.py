@@ -35,8 +35,11 @@ class Simulation:
     cost : callable, optional
         ``cost(function, args)`` gives the seconds that ``engine.compute(function, *args)`` takes on a machine of
         speed 1. Without it they are 0.5e-4 to 2e-4, by seed.
-    transcript_length : int
-        How many of the newest events ``transcript`` keeps.
+    transcript_length : int or None
+        How many of the newest events ``transcript`` keeps; None: all, 0: none, which is faster.
+    grain : float, optional
+        A sweeper's steps that are computed together are passed over so many virtual seconds at a time, so that what
+        arrives meanwhile is used; without it all of them in one instant.
 
     Attributes
     ----------
@@ -44,27 +47,46 @@ class Simulation:
         Virtual seconds since the beginning.
     transcript : collections.deque of (float, str, str)
         Time, machine and what happened there, oldest first.
+    networks : dict of (str, str) to Network
+        What lies between two addresses, where it is not `network`.
+    hosts : set of str
+        Addresses that resolve, whether or not a process listens there.
+    watch : callable or None
+        ``watch(machine)`` is called after each event of a process; what it raises ends the run.
     """
 
-    def __init__(self, seed, network=None, cost=None, transcript_length=10_000):
+    def __init__(self, seed, network=None, cost=None, transcript_length=10_000, grain=None):
         self.random = random.Random(seed)
         self.network = Network() if network is None else network
-        self.now = 0.0
-        self.transcript = collections.deque(maxlen=transcript_length)
+        self.networks, self.hosts = {}, set()
+        self.now, self.grain = 0.0, grain
+        self.transcript, self.telling = collections.deque(maxlen=transcript_length), transcript_length != 0
         self.machines, self.memory = {}, []
+        self.watch = None
+        self._sides, self._held, self._cancelled = {}, [], 0
         self.running = None
         self.failure = None
         self._cost = cost
         self._events = []
         self._counter = itertools.count()
-        self._ids = itertools.count(1)
+        self._ids, self._ports = itertools.count(1), itertools.count(5001)
 
     # -- the world
 
-    def machine(self, name, speed=1.0):
-        """A new process at address `name` with a port of its own; `speed` divides the cost of its computations."""
-        engine = SimulatedEngine(self, (name, 5001 + len(self.machines)), speed)
+    def machine(self, name, speed=1.0, port=None):
+        """A new process at address `name`.
+
+        Parameters
+        ----------
+        name : str
+        speed : float
+            Divides the cost of its computations.
+        port : int, optional
+            By default one that no other had. A process that listened there before must have crashed.
+        """
+        engine = SimulatedEngine(self, (name, next(self._ports) if port is None else port), speed)
         self.machines[engine.location] = engine
+        self.hosts.add(name)
         return engine
 
     def at(self, time, function):
@@ -86,12 +108,36 @@ class Simulation:
         self.note(machine, 'crashes' + (' silently' if machine.silent else ''))
         if not machine.silent:
             for other in self.machines.values():
-                other.peer_died(machine.location)
+                if not self.apart(machine, other):
+                    other.peer_died(machine.location)
 
     def stall(self, machine, seconds):
         """Let nothing happen on a machine for `seconds` from now, as SIGSTOP does; what is due then comes after."""
         machine.stalled_until = max(machine.stalled_until, self.now + seconds)
         self.note(machine, 'stalls for %g s' % seconds)
+
+    def part(self, addresses):
+        """Cut these addresses off from all others, but not from each other; what was cut off before stays so."""
+        side = len(self._sides) + 1
+        self._sides.update(dict.fromkeys(addresses, side))
+
+    def heal(self):
+        """Let all reach each other again: what senders still wait for goes on its way."""
+        self._sides, held, self._held = {}, self._held, []
+        for action in held:
+            action()
+
+    def apart(self, one, other):
+        """Whether a partition lies between two processes."""
+        return bool(self._sides) and self._sides.get(one.location[0]) != self._sides.get(other.location[0])
+
+    def hold(self, action):
+        """Call ``action()`` once the partition heals."""
+        self._held.append(action)
+
+    def between(self, one, other):
+        """The `Network` between two processes."""
+        return self.networks.get((one.location[0], other.location[0]), self.network) if self.networks else self.network
 
     # -- the clock
 
@@ -119,9 +165,10 @@ class Simulation:
         """
         main = machine.spawn(actor, *args)
         while not main.finished:
-            if not self._events:
+            due = self._due()
+            if due is None:
                 raise Deadlock('nothing can happen any more at %.6f s\n%s' % (self.now, self.waiting()))
-            if self._events[0][0] > until:
+            if due > until:
                 raise TimeLimit('not done at %g s\n%s' % (until, self.waiting()))
             self._next()
             if self.failure is not None:
@@ -129,22 +176,54 @@ class Simulation:
                 raise failure
         return main.value
 
+    def _due(self):
+        """When the next event is due; None where there is none."""
+        events = self._events
+        while events and events[0][4] is None:
+            heapq.heappop(events)
+            self._cancelled -= 1
+        return events[0][0] if events else None
+
     def _next(self):
-        self.now, _, _, machine, action, args = heapq.heappop(self._events)
+        event = heapq.heappop(self._events)
+        self.now, _, _, machine, action, args = event
+        event[4] = None
         if machine is None:
             action(*args)
-        elif machine.crashed:
             return
-        elif machine.stalled_until > self.now:
+        if machine.crashed:
+            return
+        if machine.stalled_until > self.now:
             # An equal, lowest tie keeps the order in which the delayed events were due.
             self.push(machine, machine.stalled_until - self.now, action, *args, tie=0.0)
-        else:
-            action(*args)
+            return
+        action(*args)
+        if self.watch is not None:
+            self.watch(machine)
 
     def push(self, machine, delay, action, *args, tie=None):
-        """Call ``action(*args)`` on `machine` (None: nowhere in particular) in `delay` seconds."""
-        tie = self.random.random() if tie is None else tie
-        heapq.heappush(self._events, (self.now + max(0.0, delay), tie, next(self._counter), machine, action, args))
+        """Call ``action(*args)`` on `machine` (None: nowhere in particular) in `delay` seconds.
+
+        Returns
+        -------
+        list
+            For `cancel`.
+        """
+        event = [self.now + (delay if delay > 0.0 else 0.0), self.random.random() if tie is None else tie,
+                 next(self._counter), machine, action, args]
+        heapq.heappush(self._events, event)
+        return event
+
+    def cancel(self, event):
+        """Let an event not happen; nothing changes where it has happened."""
+        if event[4] is None:
+            return
+        event[4] = event[5] = None
+        self._cancelled += 1
+        if self._cancelled > 1000 and 2 * self._cancelled > len(self._events):
+            self._events = [event for event in self._events if event[4] is not None]
+            heapq.heapify(self._events)
+            self._cancelled = 0
 
     def a_round(self):
         """Seconds until a coroutine's next turn."""
@@ -163,6 +242,7 @@ class Simulation:
     # -- what is told
 
     def note(self, machine, what):
+        """Write to the transcript; where that is long to tell, ask `telling` first."""
         self.transcript.append((self.now, '%s:%d' % machine.location, what))
 
     def waiting(self):

@@ -37,21 +37,29 @@ class Wait:
 
     Parameters
     ----------
-    what : str
-        For the reader of a deadlock.
+    what : str or (str, float or None)
+        For the reader of a deadlock, the pair with a timeout.
     begin : callable
         ``begin(wait)`` is called once the wait is yielded, and sees to it that ``coroutine.wake(wait, ...)`` follows.
     receives : bool
         Whether a message ends it.
+
+    Attributes
+    ----------
+    timer : list or None
+        The event that ends it if nothing else does.
     """
 
-    __slots__ = ('what', 'begin', 'receives')
+    __slots__ = ('what', 'begin', 'receives', 'timer')
 
     def __init__(self, what, begin, receives=False):
-        self.what, self.begin, self.receives = what, begin, receives
+        self.what, self.begin, self.receives, self.timer = what, begin, receives, None
 
     def __str__(self):
-        return self.what
+        if isinstance(self.what, str):
+            return self.what
+        what, timeout = self.what
+        return what if timeout is None else '%s or %g s' % (what, timeout)
 
 
 class Reference:
@@ -149,8 +157,8 @@ class Coroutine(Reference):
                 if timeout <= 0:
                     self.wake(wait, alarm_value)
                 else:
-                    self._simulation.push(self.engine, timeout, self.wake, wait, alarm_value)
-        return Wait(what if timeout is None else '%s or %g s' % (what, timeout), begin, receives)
+                    wait.timer = self._simulation.push(self.engine, timeout, self.wake, wait, alarm_value)
+        return Wait((what, timeout), begin, receives)
 
     # -- for the simulation
 
@@ -165,6 +173,8 @@ class Coroutine(Reference):
         """Resume with a value or an exception, unless `wait` is over already."""
         if self.wait is wait:
             self.wait = None
+            if wait.timer is not None:
+                self._simulation.cancel(wait.timer)
             self._proceed(value, error)
 
     def _proceed(self, value=None, error=None):

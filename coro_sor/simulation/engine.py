@@ -60,7 +60,8 @@ class SimulatedEngine(PeerHolds):
         """Start ``actor(engine, *args, coro=...)`` here and return its reference."""
         coroutine = Coroutine(self, self.simulation.new_id(), actor, args)
         self.coroutines[coroutine.id] = coroutine
-        self.simulation.note(self, 'spawn %s' % coroutine)
+        if self.simulation.telling:
+            self.simulation.note(self, 'spawn %s' % coroutine)
         return coroutine
 
     def serve(self, name, actor):
@@ -74,7 +75,11 @@ class SimulatedEngine(PeerHolds):
 
         It runs at the beginning or at the end of its interval, by seed; what else happens here goes on meanwhile.
         """
-        return self._pool.compute(function, args)
+        return self._pool.compute(function, *args)
+
+    def make_pool(self):
+        """Another thread that computes, until its ``close``."""
+        return Pool(self, self._pool.speed)
 
     def publish(self, words):
         """Memory that other processes at the same address can `attach`."""
@@ -99,28 +104,32 @@ class SimulatedEngine(PeerHolds):
         Raises
         ------
         Unreachable
-            There is no machine of that name.
+            There is no host of that name.
         """
         location, coroutine = pair(location), self.simulation.running
 
         def begin(wait):
-            if any(address == location[0] for address, _ in self.simulation.machines):
+            if location[0] in self.simulation.hosts:
                 self._greet(wait, coroutine, self.simulation.machines.get(location), timeout)
             else:
                 coroutine.wake(wait, None, Unreachable('the host name %r does not resolve' % location[0]))
         return Wait('a connection to %s:%d' % location, begin)
 
     def _greet(self, wait, coroutine, there, timeout):
-        push, draw, network = self.simulation.push, self.simulation.random, self.simulation.network
+        simulation = self.simulation
+        push, draw = simulation.push, simulation.random
+        network = simulation.network if there is None else simulation.between(self, there)
 
         def accept():
-            there.meet(self)
-            push(self, network.seconds(draw), met)
+            if not simulation.apart(self, there):
+                there.meet(self)
+                push(self, network.seconds(draw), met)
 
         def met():
-            self.meet(there)
-            coroutine.wake(wait, True)
-        push(self, timeout, coroutine.wake, wait, False)
+            if not simulation.apart(self, there):
+                self.meet(there)
+                coroutine.wake(wait, True)
+        wait.timer = push(self, timeout, coroutine.wake, wait, False)
         if there is None or network.fate(draw) == 'lost' or there.crashed and not there.silent:
             push(self, 2 * network.seconds(draw), coroutine.wake, wait, False)
         else:
@@ -133,9 +142,9 @@ class SimulatedEngine(PeerHolds):
             link.close()
 
     def idle(self, location):
-        """Whether the process at `location` is known and nothing is queued or in flight for it."""
+        """Whether the process at `location` is this one, or known with nothing queued or in flight for it."""
         link = self._links.get(pair(location))
-        return link is not None and link.idle
+        return pair(location) == self.location or link is not None and link.idle
 
     def start(self, location, name, args, timeout):
         """To be yielded: the reference of the actor served as `name` at `location`, started there.
@@ -190,7 +199,7 @@ class SimulatedEngine(PeerHolds):
                 return
             request = Request(what, payload, arrive, lambda answer: coroutine.wake(wait, answer), timeout)
             if timeout is not None:
-                self.simulation.push(self, timeout, expire, wait, request)
+                wait.timer = self.simulation.push(self, timeout, expire, wait, request)
             link.add(request)
 
         def expire(wait, request):
@@ -218,7 +227,8 @@ class SimulatedEngine(PeerHolds):
 
     def meet(self, other):
         """Know another process from now on."""
-        self._links.setdefault(other.location, Link(self, other))
+        if other.location not in self._links:
+            self._links[other.location] = Link(self, other.location)
 
     def peer_died(self, location):
         """The process at `location` has closed its connections."""
@@ -227,5 +237,6 @@ class SimulatedEngine(PeerHolds):
 
     def ended(self, coroutine, how):
         """A coroutine is over; its id is never used again."""
-        self.simulation.note(self, '%s %s' % (coroutine, how))
+        if self.simulation.telling:
+            self.simulation.note(self, '%s %s' % (coroutine, how))
         del self.coroutines[coroutine.id]

@@ -5,14 +5,9 @@ from unittest import mock
 
 import numpy as np
 
-from coro_sor import planning
-from coro_sor.block import block_owner
-from coro_sor.coordinator import coordinate
+from coro_sor import simulation
 from coro_sor.csr import from_triplets
-from coro_sor.directory import make_directory
-from coro_sor.messages import Cancel
 from coro_sor.options import Options
-from coro_sor.roster import Roster
 from coro_sor.simulation import Network, Simulation
 from coro_sor.solution import Status
 from coro_sor.sweeping import Sweeper
@@ -23,7 +18,7 @@ __all__ = ['EXCHANGES', 'World', 'assert_honest', 'dense', 'each_step', 'replaye
 EXCHANGES = ('messages', 'shared')
 
 
-class World:
+class World(simulation.World):
     """A coordinator's machine and the nodes: their supervisors and worker processes.
 
     Parameters
@@ -44,82 +39,33 @@ class World:
     """
 
     def __init__(self, seed=1, workers=2, network=None, cost=None, faults=None, nodes=1, piecemeal=False):
-        self.simulation = Simulation(seed, network or Network(), cost)
-        self.me = self.simulation.machine('coordinator')
-        self._directories, self.workers, self._node_of = [], [], []
+        super().__init__(Simulation(seed, network or Network(), cost))
         for node in range(nodes):
-            self._add_node('node%d' % node, len(range(node, workers, nodes)))
+            self.add_node('node%d' % node, len(range(node, workers, nodes)))
         self._faults, self._started = faults, 0
         self._piecemeal = _piecemeal(seed) if piecemeal else contextlib.nullcontext()
 
-    def _add_node(self, name, workers):
-        supervisor, roster = self.simulation.machine(name), Roster(name)
-        supervisor.serve('directory', make_directory(roster))
-        for pid in range(100, 100 + workers):
-            worker = self.simulation.machine(name)
-            worker.serve('block_owner', self._owner)
-            roster.started(worker.location[1], pid)
-            self.workers.append(worker)
-            self._node_of.append((supervisor, roster, pid))
-        self._directories.append((name, supervisor.location))
-
-    def _owner(self, engine, *args, coro=None):
+    def owner(self, engine, *args, coro=None):
         self._started += 1
         self.at(self.simulation.now + 5e-3, self._begin_faults, self._started)
-        return (yield from block_owner(engine, *args, coro=coro))
+        return (yield from super().owner(engine, *args, coro=coro))
 
     def _begin_faults(self, started):
         if started == self._started and self._faults is not None:
             self.simulation.network = self._faults
 
-    def solve(self, problem, until=600.0, observe=None, **options):
+    def solve(self, problem, until=600.0, observe=None, keeper=None, **options):
         """Run the coordinator to its end and return its record.
 
         Unless `options` say otherwise, it is 'async' with a block for each worker. Where there are blocks enough all
         workers are used, though fewer might be faster; unless `blocks` is None, so that the plan is left alone.
         """
         options = Options(**{'schedule': 'async', 'blocks': len(self.workers), **options})
-        with contextlib.ExitStack() as patches:
-            if options.blocks is not None:
-                patches.enter_context(mock.patch.object(planning, '_more_parallel', lambda plan, *others: plan))
-            patches.enter_context(self._piecemeal)
-            record = self.simulation.run(self.me, coordinate, problem, options, self._directories, observe,
-                                         until=until)
-        if options.blocks and record.plan and not any(worker.crashed for worker in self.workers):
+        with self._piecemeal:
+            record = super().solve(problem, options, observe, until, keeper)
+        if options.blocks and record.plan and not self.happened:
             assert len(record.plan.owner_bounds) - 1 == min(len(self.workers), options.blocks, problem.n)
         return record
-
-    # ---- what happens, at a virtual second
-
-    def at(self, seconds, action, *args):
-        """Call ``action(*args)`` then."""
-        self.simulation.at(seconds, lambda: action(*args))
-
-    def crash(self, number, told=True, silent=None):
-        """A worker process dies; told: its supervisor sees it and tells."""
-        worker, (supervisor, roster, pid) = self.workers[number], self._node_of[number]
-        self.simulation.crash(worker, silent)
-        if told:
-            supervisor.spawn(_lose, roster, worker.location[1], pid)
-
-    def cancel(self):
-        """The user presses Ctrl-C."""
-        self.me.spawn(_cancel, next(iter(self.me.coroutines.values())))
-
-    def stall(self, number, seconds):
-        """A worker process is frozen for a while."""
-        self.simulation.stall(self.workers[number], seconds)
-
-    # ---- afterwards
-
-    def wait(self, seconds):
-        """Let the clock go on."""
-        self.simulation.run(self.me, _sleep, seconds, until=self.simulation.now + seconds + 1.0)
-
-    def left(self):
-        """Names of the coroutines that still live on machines that do, but for those that tell of children."""
-        return ['%s@%d' % (coroutine, engine.location[1]) for engine in [self.me, *self.workers]
-                if not engine.crashed for coroutine in engine.coroutines.values()]
 
 
 def solve(problem, seed=1, /, workers=2, network=None, cost=None, faults=None, until=600.0, nodes=1, piecemeal=False,
@@ -136,21 +82,6 @@ def _piecemeal(seed):
         steps = next_step(self)
         return steps and steps[:draw.randint(1, 3)]
     return mock.patch.object(Sweeper, 'next_step', some)
-
-
-def _lose(engine, roster, port, pid, coro=None):
-    roster.lost(port, pid, 'signal SIGKILL')
-    yield coro.sleep(0)
-
-
-def _cancel(engine, coordinator, coro=None):
-    coordinator.send(Cancel(''))
-    yield coro.sleep(0)
-
-
-def _sleep(engine, seconds, coro=None):
-    yield coro.sleep(seconds)
-    return True
 
 
 def each_step(seconds, **others):

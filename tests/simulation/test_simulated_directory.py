@@ -48,8 +48,9 @@ def test_every_loss_and_return_arrives_in_order_over_a_network_that_loses_replie
     heard = []
     simulation.run(client, listener, node, 30.0, heard)
     news = [message for message in heard if not isinstance(message, NodeInfo)]
-    assert list(dict.fromkeys(news)) == [ChildLost('node', 1000, 1, 'signal SIGKILL'), ChildStarted('node', 1001, 2),
-                                         ChildLost('node', 1001, 2, 'exit status 1')]
+    assert list(dict.fromkeys(news)) == [ChildLost(5, 'node', 1000, 1, 'signal SIGKILL'),
+                                         ChildStarted(5, 'node', 1001, 2),
+                                         ChildLost(5, 'node', 1001, 2, 'exit status 1')]
     assert len(news) > 3 and not ended
 
 

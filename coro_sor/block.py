@@ -3,20 +3,22 @@
     LOADING -> FROZEN <-> SWEEPING        (any state -> STOPPED)
 
 A freeze begins an epoch: the owner stops writing, sends its neighbours the frozen slices, waits for theirs, and
-computes the residual of that one x. Resumed, it sweeps on from there. Messages of an older epoch are dropped.
+computes the residual of that one x. Resumed, it sweeps on from there. Messages of an older epoch are dropped. Where a
+neighbour was lost, the coordinator binds the owner anew, in whatever state it is.
 """
 from __future__ import annotations
 
+import collections
 import math
 import traceback
 import types
 
-from .incoming import Early
+from .incoming import Early, Incoming
 from .links import Link
 from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, MakeRows, Message, Prepare, ReadRows,
                        Resume, Resumed, Rows, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
                        Vectors)
-from .neighbours import Neighbours
+from .neighbours import Neighbours, Untimely
 from .order import Order
 from .reporting import Reporter, beat_all, owner_statistics
 from .schedule import exact
@@ -28,7 +30,8 @@ __all__ = ['BlockOwner', 'block_owner']
 _TRANSITIONS = {
     ('LOADING', Rows): 'LOADING', ('LOADING', ReadRows): 'LOADING', ('LOADING', MakeRows): 'LOADING',
     ('LOADING', Vectors): 'LOADING',
-    ('LOADING', Prepare): 'LOADING', ('LOADING', Bind): 'FROZEN',
+    ('LOADING', Prepare): 'LOADING',
+    ('LOADING', Bind): 'FROZEN', ('FROZEN', Bind): 'FROZEN', ('SWEEPING', Bind): 'FROZEN',
     ('FROZEN', Freeze): 'FROZEN', ('FROZEN', Resume): 'SWEEPING', ('FROZEN', Collect): 'FROZEN',
     ('FROZEN', Vectors): 'FROZEN',
     ('SWEEPING', Freeze): 'FROZEN',
@@ -56,7 +59,8 @@ def block_owner(engine, solve, coordinator, assignment, coro=None):
         owner = BlockOwner(engine, solve, coordinator, assignment, coro)
         yield from owner.live()
     except Exception as error:      # whatever it is, the user must hear of it
-        failure = Failed(solve, assignment.owner, '%s: %s' % (type(error).__name__, error), traceback.format_exc())
+        failure = Failed(solve, assignment.owner, assignment.incarnation, '%s: %s' % (type(error).__name__, error),
+                         traceback.format_exc())
         for _ in range(10):
             if (yield coordinator.deliver(failure, timeout=2.0)) == 1:
                 break
@@ -74,27 +78,30 @@ class BlockOwner(SweepingOwner):
         super().__init__(engine, solve, assignment)
         self._coro, self._settings = coro, assignment.settings
         self._state = 'LOADING'
-        self._epoch = 0
+        self._epoch = -1                # the first binding is epoch 0
         self._answers = {}              # of requests that must not be carried out twice
         self._forgotten = 0             # the coordinator waits for no answer to requests numbered below
         self._freeze = None             # the request that waits for its look
-        self._early = Early()
+        self._early, self._untimely = Early(), Untimely()
         self._heard = engine.now()
         self._parked = self._paused = False
+        self._bound_in = -1
         self._busy = False
         self._bounded = self._settings['max_staleness'] is not None     # then neighbours wait for slices: lose none
         self.alive = True
         self.computed = self.waited = self.exchanged = 0.0
         self._received = 0
-        self._neighbours = None
+        self._past = collections.Counter()      # what was told by messages of earlier bindings
+        self._incoming = self._neighbours = None
         self._sweeper = self._sweeping = None
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
         self._coordinator = self._link(coordinator, self._reporter.produce)
         self._beating = engine.spawn(beat_all, self)
 
-    def _link(self, reference, produce):
-        return Link(self._engine, reference, self._settings['retry'], self._settings['delivery_timeout'], produce)
+    def _link(self, reference, produce, connected=True):
+        return Link(self._engine, reference, self._settings['retry'], self._settings['delivery_timeout'], produce,
+                    connected)
 
     # ---- the mailbox
 
@@ -116,6 +123,9 @@ class BlockOwner(SweepingOwner):
     def _take(self, message):
         if isinstance(message, (Slices, Shown)):
             yield from self._take_slices(message)
+        elif isinstance(message, (Subscribe, Share)) and message.epoch != self._bound_in:
+            if message.epoch > self._bound_in:
+                self._untimely.keep(message)
         elif isinstance(message, (Subscribe, Subscribed, Share, Taken)):
             self._neighbours.take(message)
             self._finish_binding()
@@ -135,7 +145,7 @@ class BlockOwner(SweepingOwner):
             if answer is not None:
                 self._coordinator.tell(answer)
             return
-        if isinstance(request, (Freeze, Resume, Collect)) and self._outdated(request):
+        if isinstance(request, (Bind, Freeze, Resume, Collect)) and self._outdated(request):
             return
         after = _TRANSITIONS.get((self._state, type(request)))
         if after is None:
@@ -156,7 +166,7 @@ class BlockOwner(SweepingOwner):
 
     def _outdated(self, request):
         """Old epochs are dropped, and what comes too early: it will be repeated."""
-        if isinstance(request, Freeze):
+        if isinstance(request, (Bind, Freeze)):
             return request.epoch <= self._epoch
         looking = self._freeze is not None
         if isinstance(request, Resume) and not exact(self._schedule):
@@ -169,33 +179,55 @@ class BlockOwner(SweepingOwner):
 
     # ---- neighbours
 
-    def _prepare(self, request, before):
-        answer = yield from self.prepare(request, before)
-        self._neighbours = Neighbours(self._engine, self._solve, self.holding, self._incoming, self._link,
-                                      self._settings)
-        return answer
-
     def _bind(self, request, before):
-        self._freeze = request      # nothing else is looked at before all subscriptions are in place
-        yield from self._neighbours.meet(self._coro, request.peers, self._reads)
-        self._sweeper = Sweeper(self.holding, self._incoming, self._neighbours.outgoings,
-                                self._settings['max_staleness'])
-        self._sweeping = self._engine.spawn(sweep_all, self)
+        self._begin(request)
+        if self._sweeping is not None:
+            yield from self._until_parked()
+            self._part()
+        self._incoming = Incoming(self.holding.x, self._reads, self.holding.keys, self.holding.bounds, self._owners)
+        self._neighbours = Neighbours(self._engine, self._solve, request.epoch, self.holding, self._incoming,
+                                      self._link, self._settings)
+        self._bound_in = request.epoch
+        self._neighbours.meet(request.peers, self._reads)
+        for message in self._untimely.take(request.epoch):
+            self._neighbours.take(message)
+        if self._sweeping is None:
+            self._sweeper = Sweeper(self.holding, self._incoming, self._neighbours.outgoings,
+                                    self._settings['max_staleness'])
+            self._sweeper.updates = request.updates
+            self._sweeping = self._engine.spawn(sweep_all, self)
+        self._sweeper.bind(self._incoming, self._neighbours.outgoings)
         self._finish_binding()
         return None
 
+    def _part(self):
+        """Send no neighbour anything more, and forget the x that was kept: that of a lost owner is gone."""
+        self.holding.reveal()
+        self.holding.forget()
+        self._neighbours.close()
+        for told in (self._neighbours.statistics(), self._incoming.statistics()):
+            self._past.update({name: count for name, count in told.items() if not name.startswith('neighbours')})
+
+    def _until_parked(self):
+        while not self._parked:
+            yield self._coro.sleep(0.001)       # the pool thread still writes
+        return True
+
     def _finish_binding(self):
-        if isinstance(self._freeze, Bind) and self._sweeper is not None and self._neighbours.settled:
+        if isinstance(self._freeze, Bind) and self._neighbours.settled:
             bind, self._freeze = self._freeze, None
             self._watched = [block for block, owner in enumerate(self._owners) if owner in bind.peers]
             self._answer(Bound(self._solve, bind.request, self.index))
 
     # ---- freezing and looking
 
-    def _begin_epoch(self, request, before):
+    def _begin(self, request):
         self._epoch, self._freeze = request.epoch, request
         self._forgotten = request.request
         self._answers = {request.request: None}
+
+    def _begin_epoch(self, request, before):
+        self._begin(request)
         self._schedule = request.schedule
         self._incoming.begin(request.schedule, self._watched if exact(request.schedule) else (), request.epoch)
         self._frozen = False
@@ -219,13 +251,13 @@ class BlockOwner(SweepingOwner):
         if self._incoming.complete():
             freeze = self._freeze
             self._busy = True
-            scale, squares, energy = yield self._engine.compute(self.holding.residual)
-            size = (yield self._engine.compute(self.holding.size)) if freeze.sizes else math.nan
+            scale, squares, energy = yield self.pool.compute(self.holding.residual)
+            sizes = (yield self.pool.compute(self.holding.size)) if freeze.sizes else (math.nan, math.nan)
             self._busy = False
             if self._freeze is freeze:
                 self._freeze = None
                 self._answer(Looked(self._solve, freeze.request, self.index, freeze.epoch, scale, squares, energy,
-                                    size, self._sweeper.updates, self.holding.digest()))
+                                    *sizes, self._sweeper.updates, self.holding.digest()))
 
     def _take_slices(self, message):
         # Until it is parked, the pool thread may still write values of the older epoch into the same places of x.
@@ -249,7 +281,7 @@ class BlockOwner(SweepingOwner):
         if request.keep:
             self.holding.keep()
         self.holding.order = Order(request.order, self._settings['seed'], self.holding.assignment.sequence)
-        lowered, lowest = yield self._engine.compute(self.holding.relax, self._schedule, request.omega, request.capped)
+        lowered, lowest = yield self.pool.compute(self.holding.relax, self._schedule, request.omega, request.capped)
         rows = self.holding.stop - self.holding.start
         self._sweeper.begin(self._schedule, (request.until - self._sweeper.updates) // rows,
                             request.turn)
@@ -266,11 +298,11 @@ class BlockOwner(SweepingOwner):
         return Values(self._solve, request.request, self.index, self._epoch, lo, self.holding.entries(lo, hi))
 
     def _stop(self, request, before):
-        while not self._parked and before == 'SWEEPING':
-            yield self._coro.sleep(0.001)       # the pool thread still writes
+        if before == 'SWEEPING':
+            yield from self._until_parked()
         stopped = Stopped(self._solve, request.request, self.index, owner_statistics(
             self.holding, self._coordinator, self._received, (self.computed, self.waited, self.exchanged),
-            (self._neighbours, self._incoming, self._sweeper)))
+            (self._neighbours, self._incoming, self._sweeper), self._past))
         for _ in range(3):
             if (yield self._coordinator.reference.deliver(stopped, timeout=self._settings['patience'])) == 1:
                 break
@@ -280,7 +312,10 @@ class BlockOwner(SweepingOwner):
 
     def beat(self):
         """Tell that it lives, and judge the coordinator's silence; returns the seconds until the next time."""
-        self._coordinator.tell_newest(Heartbeat(self._solve, self.index))
+        self._coordinator.tell_newest(Heartbeat(self._solve, self.index, self.holding.assignment.incarnation))
+        unreachable = self._neighbours and self._neighbours.unreachable()
+        if unreachable:
+            self._coro.send(unreachable)
         silence = 0.0 if self._busy else self._engine.now() - self._heard
         if silence > self._settings['patience']:
             self._paused = True
@@ -291,6 +326,7 @@ class BlockOwner(SweepingOwner):
     def end(self):
         """Send nothing more and let the memory go."""
         self._state, self.alive = 'STOPPED', False
+        self.pool.close()
         self._coordinator.close()
         if self._neighbours is not None:
             self._neighbours.close()
@@ -303,6 +339,6 @@ _EXPIRED = object()
 _HANDLERS = {
     Rows: BlockOwner.load_rows, ReadRows: BlockOwner.read_file, MakeRows: BlockOwner.make_rows,
     Vectors: BlockOwner.load_vectors,
-    Prepare: BlockOwner._prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
+    Prepare: BlockOwner.prepare, Bind: BlockOwner._bind, Freeze: BlockOwner._begin_epoch, Resume: BlockOwner._resume,
     Collect: BlockOwner._collect, Stop: BlockOwner._stop,
 }

@@ -11,9 +11,11 @@ GROWTH = 1e4
 
 EPS = 2.0 ** -52
 
-_SLACK = 1e-9      # relative rise of the energy that rounding and blocks out of step may cause
+_SLACK = 1e-9      # relative rise of the energy that blocks out of step may cause
+_HIDDEN = 1e-13     # relative difference of energies that rounding may cause
 _RISE = 100.0       # of the best residual: SOR's own may rise 13-fold
 
+_BLIND, _GUESSED = 0.25, 2.0    # times the sweeps done is the most until the next look, without and with a known rate
 _LONGEST = 10_000       # sweeps without a look in 'sync' and 'ordered'; what is kept of each stays small
 
 
@@ -56,6 +58,18 @@ class Look:
     reported: float | None
     energy: float = math.nan
 
+    def better_than(self, other):
+        """Whether its x is nearer to the solution, as far as can be told.
+
+        For a symmetric A the lower energy is nearer in the A-norm, where the residual may grow for a while; energies
+        that rounding hides are left to the residuals.
+        """
+        known = math.isfinite(self.energy) and math.isfinite(other.energy)
+        if known and abs(self.energy - other.energy) > _HIDDEN * max(abs(self.energy), abs(other.energy)):
+            return self.energy < other.energy
+        return self.residual_norm < other.residual_norm or math.isnan(other.residual_norm) and not math.isnan(
+            self.residual_norm)
+
 
 class Outlook:
     """Judges reports and looks; pure.
@@ -68,15 +82,25 @@ class Outlook:
         Mean number of stored entries of a row.
     look_interval : float
         Longest pause in seconds before a look that nothing but time calls for, at first.
+
+    Attributes
+    ----------
+    looks : list of Look
+    best : Look or None
+        The one whose x was the best.
+    noise : float
+        By how much rounding may have raised the energy of the last look, where that was found out.
     """
 
     def __init__(self, threshold, row_length, look_interval):
         self.threshold = threshold
         self.looks = []
-        self.best = math.inf
+        self.best = None
+        self.noise = 0.0
         self._roundings = 10.0 + math.sqrt(row_length)
         self._interval = look_interval
         self._rate = None
+        self._first = 0             # of the looks that compare with the last
         self.ratio = 1.0
 
     # ---- before a look
@@ -111,15 +135,17 @@ class Outlook:
 
     def add(self, look):
         """Take in a look. Returns whether its x is the best so far."""
-        previous = self.looks[-1] if self.looks else None
+        previous = self.looks[-1] if len(self.looks) > self._first else None
         self.looks.append(look)
         if look.reported and look.residual_norm > 0 and math.isfinite(look.reported):
             self.ratio = min(max(look.reported / look.residual_norm, 0.1), 10.0)
         if previous is not None:
             self._rate = _rate(previous, look)
-        better = look.residual_norm < self.best
+        # Where A is not positive definite the energy falls as x grows without bounds.
+        better = self.best is None or look.better_than(self.best) and not self.exploded(look.residual_norm)
         if better:
-            self.best = look.residual_norm
+            self.best = look
+        self.noise = 0.0
         return better
 
     def passed(self):
@@ -141,9 +167,20 @@ class Outlook:
         before, last = self.looks[-2:]
         if not math.isfinite(last.residual_norm):
             return True
+        if len(self.looks) - self._first < 2:
+            return False
         if math.isfinite(before.energy) and math.isfinite(last.energy):
-            return last.energy > before.energy + _SLACK * max(abs(before.energy), abs(last.energy))
-        return last.residual_norm > _RISE * max(self.best, self.threshold)
+            return last.energy > before.energy + _SLACK * max(abs(before.energy), abs(last.energy)) + self.noise
+        return last.residual_norm > _RISE * max(self.best.residual_norm, self.threshold)
+
+    def allow_for_rounding(self, energy_size):
+        """The energy of the last look is a sum of terms whose sizes add up to `energy_size`."""
+        self.noise = 2 * self._roundings * EPS * energy_size
+
+    def begin_anew(self):
+        """The next x does not come from those of earlier looks, nor does it compare with them."""
+        self.restart()
+        self._first, self.best = len(self.looks), None
 
     def restart(self):
         """Forget the rate and ratio of a schedule that was given up."""
@@ -151,7 +188,7 @@ class Outlook:
 
     def stuck(self, looks=1):
         """Whether the last `looks` looks brought no progress, so that rounding may be the reason."""
-        pairs = list(zip(self.looks, self.looks[1:]))[-looks:]
+        pairs = list(zip(self.looks[self._first:], self.looks[self._first + 1:]))[-looks:]
         return len(pairs) == looks and all(
             after.residual_norm > 0.9 * before.residual_norm and after.sweeps >= before.sweeps + 2
             for before, after in pairs)
@@ -166,14 +203,22 @@ class Outlook:
         """
         return self.stuck(2) and self.looks[-1].residual_norm <= self._roundings * EPS * size
 
+    def seconds_to_go(self):
+        """Seconds until the threshold is reached at the last rate and pace; NaN where that is unknown."""
+        looks = self.looks[self._first:][-2:]
+        if self._rate is None or not self.threshold or len(looks) < 2:
+            return math.nan
+        sweeps = -math.log(max(1.0, looks[1].residual_norm / self.threshold)) / math.log(self._rate)
+        return sweeps * (looks[1].seconds - looks[0].seconds) / (looks[1].sweeps - looks[0].sweeps)
+
     def sweeps_to_go(self):
         """Sweeps until the next look in 'sync' and 'ordered': a guess from the last rate, growing with caution."""
         done = self.looks[-1].sweeps - self.looks[0].sweeps
-        cautious = min(max(4, int(2 * done)), _LONGEST)
         distance = self.looks[-1].residual_norm / self.threshold if self.threshold else math.inf
         if self._rate is None or not 0 < self._rate < 1 or not 1 < distance < math.inf:
-            return cautious
-        return max(1, min(math.ceil(-math.log(distance) / math.log(self._rate)), cautious))
+            return min(max(4, int(_BLIND * done)), _LONGEST)
+        guess = math.ceil(-math.log(distance) / math.log(self._rate))
+        return max(1, min(guess, max(4, int(_GUESSED * done)), _LONGEST))
 
 
 def _rate(before, after):

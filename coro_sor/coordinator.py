@@ -1,6 +1,7 @@
 """The coordinator: the actor that shares out the rows, collects reports, looks at the true residual, and stops.
 
-    GATHERING -> LOADING -> ITERATING <-> VERIFYING -> COLLECTING -> DONE       (any -> DONE when a worker is lost)
+    GATHERING -> LOADING -> ITERATING <-> VERIFYING -> COLLECTING -> DONE
+                               (any after LOADING -> RECOVERING -> VERIFYING when a worker is lost)
 
 Reports of running owners only say when to look. A look freezes all owners in a new epoch; they exchange their frozen
 slices and compute the residual of that one x. Nothing else is ever called converged.
@@ -11,16 +12,15 @@ import uuid
 
 import numpy as np
 
-from .convergence import Outlook
-from .correspondence import Cancelled
-from .gathering import Node, ask_directory, places, say_goodbye
-from .loading import load_owners, send_vectors
-from .looking import Looking
-from .messages import Bind, Prepare, Resume, Stop
+from .convergence import Look, Outlook
+from .correspondence import Cancelled, OwnersLost
+from .gathering import Node, keep_in_touch, say_goodbye
+from .iterating import Iterating
+from .loading import Loader, start_vector
+from .messages import Stop
 from .planning import make_plan
 from .record import Record
 from .refinement import Refinement
-from .schedule import exact
 from .solution import InputError, Status, Unreachable, WorkerFailed
 from .steering import Steering
 
@@ -29,7 +29,7 @@ __all__ = ['Coordinator', 'coordinate']
 _TICK = 0.1         # seconds between two looks at the clock
 
 
-def coordinate(engine, problem, options, nodes, observe=None, coro=None):
+def coordinate(engine, problem, options, nodes, observe=None, keeper=None, coro=None):
     """Actor: solve `problem` on the workers of `nodes`.
 
     Parameters
@@ -41,6 +41,8 @@ def coordinate(engine, problem, options, nodes, observe=None, coro=None):
         Where the directories are.
     observe : callable, optional
         ``observe(record)`` now and then while it runs.
+    keeper : Checkpointer, optional
+        Writes checkpoints; see `checkpoint`.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def coordinate(engine, problem, options, nodes, observe=None, coro=None):
     InputError, Unreachable
         Before any worker owns rows.
     """
-    coordinator = Coordinator(engine, problem, options, nodes, observe, coro)
+    coordinator = Coordinator(engine, problem, options, nodes, observe, keeper, coro)
     failure = None
     try:
         yield from coordinator.solve()
@@ -68,12 +70,13 @@ def coordinate(engine, problem, options, nodes, observe=None, coro=None):
     return coordinator.record
 
 
-class Coordinator(Looking):
+class Coordinator(Iterating):
     """One solve."""
 
-    def __init__(self, engine, problem, options, nodes, observe, coro):
+    def __init__(self, engine, problem, options, nodes, observe, keeper, coro):
         super().__init__(engine, 'solve-' + uuid.uuid4().hex, options, coro)
-        self.problem, self.nodes = problem, [Node(name, tuple(location)) for name, location in nodes]
+        self._given = self.problem = problem
+        self.keeper, self.nodes = keeper, [Node(name, tuple(location)) for name, location in nodes]
         self.record = Record(problem, options, engine.now, observe)
 
     # ---- the phases
@@ -84,181 +87,146 @@ class Coordinator(Looking):
         record.enter('load')
         self.loading = True
         workers = yield from self._gather()
-        one_machine = len({worker.location[0] for worker in workers}) == 1
-        plan = yield self.engine.compute(make_plan, self.problem, self.options, len(workers), one_machine)
-        self.plan = record.plan = plan
-        self.problem, self.scan, record.scan = plan.problem, plan.scan, plan.scan
-        self._places = workers[:len(plan.owner_bounds) - 1]
-        self.steering = record.steering = Steering(plan.schedule, self.options, plan.scan, len(self._places),
-                                                   plan.problem.sparse)
-        yield from self.hear(0)
+        yield from self._plan(workers, self._given)
         if self.scan.b_norm == 0.0:
             record.finish(Status.CONVERGED, np.zeros(self.problem.n), 0.0)
             return True
         if record.threshold < np.finfo(float).tiny:
             raise InputError('the threshold max(rtol ||b||, atol) = %g is too small for float64: scale the system'
                              % record.threshold)
-        record.enter('distribute')
-        yield from self._distribute()
+        yield from self._distribute(start_vector(self.problem), 0.0)
         self.loading = False
         self._began = self.engine.now()
         if self.options.storage == 'float32':
             return (yield from self._refine())
-        status = yield from self._iterate(record.threshold)
-        record.enter('collect')
-        x = yield from self._collect()
-        record.finish(status, self.plan.restore(x), self._look.residual_norm)
+        status, x = yield from self._answer(record.threshold)
+        record.finish(status, self.plan.restore(x), self._look.residual_norm, self._look)
         return True
+
+    def _plan(self, workers, problem):
+        """Decide how to solve on these workers."""
+        began = self.engine.now()
+        plan = yield self.engine.compute(make_plan, problem, self.options, len(workers))
+        self.plan = self.record.plan = plan
+        self.problem, self.scan, self.record.scan = plan.problem, plan.scan, plan.scan
+        self._places, self._offered = workers[:len(plan.owner_bounds) - 1], len(workers)
+        self.steering = self.record.steering = Steering(plan.schedule, self.options, plan.scan, len(self._places),
+                                                        plan.problem.sparse)
+        yield from self.hear(0)
+        self._planning_took = self.engine.now() - began
+
+    def _distribute(self, x, sweeps):
+        """Start the owners with x, after so many sweeps, and give them their rows."""
+        began = self.engine.now()
+        self.record.enter('distribute')
+        self.loader = Loader(self, self.problem, self.plan, self.scan.b, x)
+        self.expect(self._places)
+        self.record.rows_came = self.loader.came
+        self.record.lowered.clear()
+        self._updates = [round(sweeps * rows) for rows in np.diff(self.plan.owner_bounds).tolist()]
+        yield from self._recover()
+        self._distributing_took = self.engine.now() - began
+
+    def _answer(self, threshold):
+        """Sweep and look to an end, through all losses; ends with its status and x."""
+        self.outlook = Outlook(threshold, self.problem.nonzeros / self.problem.n, self.options.look_interval)
+        self._look = None
+        while True:
+            try:
+                yield from self.loader.run()
+                status = yield from self._iterate()
+                self.record.enter('collect')
+                x = yield from self._collect()
+                if status is not None:
+                    return status, x
+                yield from self._spread(x)
+            except OwnersLost:
+                yield from self._recover()
+            self.outlook.begin_anew()
 
     def _refine(self):
         """Solve for one correction after the other, until x is right for A as given."""
         record = self.record
         refinement = Refinement(self.problem, self.scan.b, record.threshold, self.options.chunk_bytes)
         while True:
-            status = yield from self._iterate(refinement.target)
-            record.enter('collect')
-            x = yield from self._collect()
+            status, x = yield from self._answer(refinement.target)
             record.enter('verify')
             better = yield self.engine.compute(refinement.add, x)
             yield from self.hear(0)
+            self._save_refined(refinement)
             if refinement.done or status is not Status.CONVERGED or not better:
                 break
-            yield from send_vectors(self, refinement.residual, np.zeros(self.problem.n))
+            self.loader.give_vectors(refinement.residual, np.zeros(self.problem.n))
         if refinement.done or status is Status.CONVERGED:
             status = Status.CONVERGED if refinement.done else Status.STAGNATED
         record.corrections = refinement.corrections
         record.finish(status, self.plan.restore(refinement.x), refinement.norm)
         return True
 
+    def _save_refined(self, refinement):
+        look = Look(self.engine.now() - self._began, self._look.sweeps, refinement.norm, None)
+        self.record.save(self.plan.restore(refinement.x), look)
+
     def _gather(self):
-        timeout = self.options.connect_timeout
+        """The workers of all nodes that answer in time, at least one."""
         for number, node in enumerate(self.nodes):
-            yield from ask_directory(self.engine, node, number, self.coro, timeout, self.options.lease)
-        end = self.engine.now() + timeout
+            node.seeker = self.engine.spawn(keep_in_touch, node, number, self.coro, self.options)
+        began = self.engine.now()
         while not all(node.info for node in self.nodes):
-            if self.engine.now() > end:
-                silent = [node.name for node in self.nodes if not node.info]
-                raise Unreachable('node %s does not answer, after %g s' % (silent[0], timeout))
+            if self.engine.now() - began > self.options.connect_timeout:
+                break
             yield from self.hear(_TICK)
-        return places(self.nodes)
+        silent = [node for node in self.nodes if not node.info]
+        if len(silent) == len(self.nodes):
+            raise Unreachable('node %s cannot be used, after %.1f s: %s; does start_workers.sh run there, at the '
+                              'address that it printed and with the same secret?'
+                              % (silent[0].name, self.engine.now() - began, silent[0].problem))
+        for node in silent:
+            self.record.note('node %s does not answer (%s); its workers are used once it does'
+                             % (node.name, node.problem))
+        for node in self.nodes:
+            if node not in silent:
+                node.refuse()
+        return [place for node in self.nodes for place in node.places()]
 
-    def _distribute(self):
-        yield from load_owners(self, self._places, self.plan)
-        prepared = yield from self.ask_all(Prepare)
-        reads = [set(answer.reads) for answer in prepared]
-        self.record.reads = [answer.reads for answer in prepared]
-        for owner in range(len(reads)):
-            readers = {other for other in range(len(reads)) if owner in reads[other]}
-            self.ask(owner, Bind, {other: self.owners[other].reference for other in sorted(reads[owner] | readers)})
-        yield from self.answers()
-        return True
-
-    # ---- iterating and verifying
-
-    def _iterate(self, threshold):
-        """Sweep and look until there is an end; returns its status."""
-        self.outlook = Outlook(threshold, self.problem.nonzeros / self.problem.n, self.options.look_interval)
-        self._look = None
-        keep = yield from self._verify(restore=False)
-        while True:
-            status = self._end_status()
-            if status:
-                return (yield from self._settle(status, keep))
-            reaction = self.steering.react(self.outlook)
-            if reaction == 'give up':
-                return (yield from self._settle(Status.DIVERGED, keep))
-            if reaction == 'go back':
-                yield from self._verify(restore=True)
-                self.outlook.restart()
-                keep = False
-            if keep:
-                yield from self._save()
-            self._resume(keep)
-            self.record.enter('iterate')
-            yield from self._watch()
-            keep = yield from self._verify(restore=False)
-
-    def _end_status(self):
-        if self._look is None:
-            return None
-        if self.outlook.passed():
-            return Status.CONVERGED
-        if self._ending is None and self.options.max_sweeps - self._look.sweeps < 1:
-            return Status.MAX_SWEEPS
-        if self._ending is None and self.outlook.stagnated(self._size):
-            return Status.STAGNATED
-        return self._ending
-
-    def _settle(self, status, best_now):
-        """End with the best x: go back to it where the last look was worse."""
-        if not best_now and not self.outlook.passed():
-            yield from self._verify(restore=True)
-        return Status.CONVERGED if self.outlook.passed() else status
+    # ---- for the others to ask
 
     def take_resumed(self, message):
         self.record.lowered[message.owner] = message.lowered, message.lowest
 
+    def phase(self):
+        return self.record.phase
+
     def describe(self, owner):
         first, last = self.scan.bounds[owner:owner + 2]
-        return 'rows %d to %d' % (first, last - 1)
-
-    def _resume(self, keep):
-        remaining = int(self.options.max_sweeps - (self._look.sweeps if self._look else 0))
-        sweeps = max(1, remaining)
-        if exact(self.steering.schedule):
-            sweeps = min(sweeps, self.outlook.sweeps_to_go())
-        steering = self.steering
-        if steering.trial:
-            sweeps = min(sweeps, steering.trial)
-        turn = int(self._look.sweeps) if self._look else 0
-        for owner, bounds in enumerate(zip(self.scan.bounds[:-1], self.scan.bounds[1:])):
-            rows = int(bounds[1] - bounds[0])
-            share = self.outlook.aim() * self.outlook.aim() * rows / self.problem.n
-            # Counted from the last complete look, so that looks that stalled grant no sweeps anew.
-            until = self._updates[owner] + sweeps * rows
-            self.order(owner, Resume, self._epoch, steering.omega, steering.capped, until, share, keep,
-                       steering.order, turn)
-
-    def _watch(self):
-        """Wait until there is reason to look."""
-        began = self.engine.now()
-        while True:
-            yield from self.hear(_TICK)
-            now, reported = self.engine.now(), self._reported()
-            self.record.note_reports(self.reports, reported)
-            limit = self.options.time_limit
-            if self.cancelled or (limit is not None and now - self._began >= limit):
-                self._ending = Status.CANCELLED if self.cancelled else Status.TIME_LIMIT
-                return True
-            if len(self.reports) == len(self.owners) and all(report.waiting for report in self.reports.values()):
-                return True
-            if exact(self.steering.schedule):
-                if reported is not None and self.outlook.exploded(reported):
-                    return True
-            elif self.outlook.worth_a_look(reported, now - began, self._looking_took, now - self._began):
-                return True
+        return 'rows %d to %d%s' % (first, last - 1, '' if self.plan.rows is None else ' as renumbered')
 
     # ---- the end
 
     def end(self):
         """Stop the owners, gather their statistics, and let the nodes go."""
         self.tolerant, self.loading = True, False
-        self.drop_requests()
-        for owner in range(len(self.owners)):
-            self.ask(owner, Stop)
-        try:
-            yield from self.answers(self.options.stop_timeout)
-        except WorkerFailed:
-            pass        # the run is over; what it ended with is in the record
+        yield from self._stop_owners()
         self.record.owners = [{'node': place.node, 'address': '%s:%d' % place.location, 'pid': place.pid,
-                               **self._statistics(owner)} for owner, place in enumerate(self.places)]
+                               **self._statistics(owner)} for owner, place in enumerate(self.places)
+                              if self.owners[owner] is not None]
         self._tell_of_exchange()
-        self.close_links()
-        yield from say_goodbye(self.engine, self.nodes)
+        if self.keeper is not None and self.record.residual_norm is not None:
+            yield from self._keep(self.record.x, self.record.sweeps, self.record.residual_norm)
+        yield from say_goodbye(self.nodes)
         return True
 
+    def _stop_owners(self):
+        self.drop_requests()
+        for owner in range(len(self.owners)):
+            if owner not in self.lost:
+                self.ask(owner, Stop)
+        yield from self.answers(self.options.stop_timeout)
+        self.close_links()
+
     def _tell_of_exchange(self):
-        apart = [owner for owner in self.record.owners if owner.get('neighbours_shared', 0) < owner.get('neighbours', 0)]
+        apart = [owner for owner in self.record.owners
+                 if owner.get('neighbours_shared', 0) < owner.get('neighbours', 0)]
         if self.options.exchange == 'shared' and apart:
             self.plan.notes.append('%d of %d workers exchange values by message too: memory cannot be shared with a '
                                    'worker of another machine or container' % (len(apart), len(self.owners)))

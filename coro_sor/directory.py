@@ -70,15 +70,15 @@ def _serve(engine, roster, client, request, lease, coro):
         if isinstance(message, Goodbye):
             return True
         if isinstance(message, Change):
-            waiting.append(_news(message))
+            waiting.append(_news(request, message))
         elif not waiting:
             waiting.append(_node_info(engine, roster, request))
 
 
-def _news(change):
+def _news(request, change):
     if change.reason is None:
-        return ChildStarted(change.address, change.port, change.pid)
-    return ChildLost(*change)
+        return ChildStarted(request, change.address, change.port, change.pid)
+    return ChildLost(request, *change)
 
 
 def _node_info(engine, roster, request):

@@ -1,13 +1,25 @@
-"""Finding the workers: every node's directory is asked once, and tells of losses from then on."""
+"""Finding the workers: every node's directory is asked, and tells of losses and arrivals from then on."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import __version__
-from .node_messages import Goodbye, NodeInfo
+from .node_messages import ChildLost, ChildStarted, Found, Goodbye, NodeInfo
 from .solution import Unreachable
 
-__all__ = ['Node', 'Place', 'ask_directory', 'places', 'say_goodbye']
+__all__ = ['Node', 'Place', 'keep_in_touch', 'say_goodbye']
+
+_PAUSE = 1.0        # seconds between two attempts to reach a node
+_ATTEMPT = 5.0      # seconds that an attempt may take
+
+
+@dataclass(frozen=True)
+class Place:
+    """One worker process."""
+
+    node: str
+    location: tuple
+    pid: int
 
 
 @dataclass
@@ -20,74 +32,108 @@ class Node:
         As the user calls it.
     location : (str, int)
         Where its directory is.
-    directory : reference or None
-        The actor there that serves this solve.
     info : NodeInfo or None
         Its newest answer.
-    held : bool
-        Whether the engine was told to keep the connection.
+    heard : float
+        When the directory was last heard, by the coordinator's clock; 0 before.
+    problem : str
+        Why it can't be reached, as far as is known.
+    closed : bool
+        Whether the run is over.
     """
 
     name: str
     location: tuple
-    directory: object = None
     info: NodeInfo | None = None
-    held: bool = False
+    heard: float = 0.0
+    problem: str = 'no answer'
+    closed: bool = False
+    directory: object = None
+    seeker: object = None
+    _children: dict = field(default_factory=dict)       # process id by (address, port)
+    _lost: set = field(default_factory=set)             # (port, process id) of those that ended
+
+    def take(self, message, now):
+        """Take in what the directory tells."""
+        self.heard = now
+        if isinstance(message, NodeInfo):
+            self.info = message
+            # A loss is final: what lists the lost one and arrives later was delayed on its way.
+            self._children = {(message.address, port): pid for port, pid, _ in message.children
+                              if (port, pid) not in self._lost}
+        elif isinstance(message, ChildStarted) and (message.port, message.pid) not in self._lost:
+            self._children[message.address, message.port] = message.pid
+        elif isinstance(message, ChildLost):
+            self._lost.add((message.port, message.pid))
+            self._children.pop((message.address, message.port), None)
+
+    @property
+    def usable(self):
+        """Whether it has answered and runs this version."""
+        return self.info is not None and self.info.version == __version__
+
+    def places(self):
+        """Its worker processes."""
+        return [Place(self.name, location, pid) for location, pid in sorted(self._children.items())] \
+            if self.usable else []
+
+    def has(self, place):
+        """Whether a worker process is one of its own."""
+        return self._children.get(place.location) == place.pid
+
+    def refuse(self):
+        """Say why none of its workers can be used.
+
+        Raises
+        ------
+        Unreachable
+            It runs another version, or no worker.
+        """
+        if not self.usable:
+            raise Unreachable('node %s runs coro_sor %s, this is %s: install the same version'
+                              % (self.name, self.info.version, __version__))
+        if not self._children:
+            raise Unreachable('node %s has no worker process ready' % self.name)
 
 
-@dataclass(frozen=True)
-class Place:
-    """One worker process."""
+def keep_in_touch(engine, node, number, client, options, coro=None):
+    """Actor: have the node's directory tell `client` what the node is, as long as the run lasts.
 
-    node: str
-    location: tuple
-    pid: int
+    A directory that was not heard for the patience is asked anew: the node may have been started again, or not before
+    now. `client` gets a `Found` with each answer.
 
-
-def ask_directory(engine, node, number, client, timeout, lease):
-    """Start the directory's actor of a node for `client`; its NodeInfo will come by message.
-
-    Raises
-    ------
-    Unreachable
+    Parameters
+    ----------
+    engine
+    node : Node
+        Changed by `client`.
+    number : int
+        Of the node; returned in all that its directory tells.
+    client : reference
+    options : Options
     """
+    lease, timeout = min(options.lease, 3 * options.patience), min(options.connect_timeout, _ATTEMPT)
     engine.hold(node.location)
-    node.held = True
-    began = engine.now()
-    try:
-        node.directory = yield engine.start(node.location, 'directory', (client, number, lease), timeout)
-    except Unreachable as error:
-        raise Unreachable('node %s cannot be used, after %.1f s: %s; does start_workers.sh run there, at the '
-                          'address that it printed and with the same secret?'
-                          % (node.name, engine.now() - began, error)) from error
+    while not node.closed:
+        if engine.now() - node.heard > options.patience or node.directory is None:
+            try:
+                client.send(Found(number, (yield engine.start(node.location, 'directory', (client, number, lease),
+                                                              timeout))))
+                node.heard = engine.now()
+            except Unreachable as error:
+                node.problem = str(error)
+        if not node.closed:
+            yield coro.receive(timeout=_PAUSE, alarm_value=None)
+    engine.release(node.location)
     return True
 
 
-def places(nodes):
-    """The worker processes of all nodes, in order.
-
-    Raises
-    ------
-    Unreachable
-        Where a node runs another version or no worker.
-    """
-    found = []
-    for node in nodes:
-        info = node.info
-        if info.version != __version__:
-            raise Unreachable('node %s runs coro_sor %s, this is %s: install the same version'
-                              % (node.name, info.version, __version__))
-        if not info.children:
-            raise Unreachable('node %s has no worker process ready' % node.name)
-        found += [Place(node.name, (info.address, port), pid) for port, pid, _ in info.children]
-    return found
-
-
-def say_goodbye(engine, nodes):
+def say_goodbye(nodes):
     """Tell the directories that nobody listens any more."""
     for node in nodes:
+        node.closed = True
         if node.directory is not None:
             yield node.directory.deliver(Goodbye(), timeout=1.0)
-        if node.held:
-            engine.release(node.location)
+        if node.seeker is not None:
+            node.seeker.send(True)
     return True

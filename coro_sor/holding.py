@@ -254,6 +254,10 @@ class Holding:
         """Remember the own entries of x as the best."""
         self._best = self.own().copy()
 
+    def forget(self):
+        """Forget what was kept."""
+        self._best = None
+
     def restore(self):
         """Go back to what was kept; where nothing was, nothing changes."""
         if self._best is not None:
@@ -280,6 +284,15 @@ class Holding:
             return largest, float(np.square(r / largest).sum()) if largest else 0.0, energy
 
     def size(self):
-        """Norm of |A| |x| + |b| in own rows: what the residual's terms add up to without cancelling."""
+        """What the terms of the residual and of the energy add up to without cancelling.
+
+        Returns
+        -------
+        norm : float
+            Of |A| |x| + |b| in own rows.
+        product : float
+            |x|' (|A| |x| + |b|) in own rows.
+        """
         with np.errstate(over='ignore', invalid='ignore'):
-            return float(np.linalg.norm(self._kernel.size(self.x)))
+            size = self._kernel.size(self.x)
+            return float(np.linalg.norm(size)), float(np.abs(self.own()).dot(size))

@@ -79,7 +79,8 @@ class Incoming:
         self._x, self._keys = x, keys
         self._sizes = {owner: read.size for owner, read in reads.items()}
         self._owner_of = owner_of
-        self._first = {owner: owner_of.index(owner) for owner in set(owner_of)}
+        # Of each owner its first block, which is written last.
+        self._first = {owner: block for block, owner in reversed(list(enumerate(owner_of)))}
         self._shared = {}
         self._ranges, self._reads_of = {}, {}
         for owner, read in reads.items():
@@ -110,6 +111,7 @@ class Incoming:
                          if self._owner_of[block] not in self._shared}
         self._newest = {}
         self._staged = collections.defaultdict(dict)
+        self._whole = set()         # (block, sweep) that are here, but an older one is not
         self._missing = dict(self._sizes)
         self._begun = set()
 
@@ -163,7 +165,11 @@ class Incoming:
         parts[u] = owner, v, values
         _, first, last = self._ranges.get(block, (owner, 0, 0))
         if sum(stop - start for start, (_, stop, _) in parts.items()) == last - first:
-            self.versions[block] = sweep
+            self._whole.add((block, sweep))
+            # One that overtook an older one counts when that is here too: somebody may still need the older.
+            while (block, self.versions[block] + 1) in self._whole:
+                self.versions[block] += 1
+                self._whole.discard((block, self.versions[block]))
 
     # ---- through shared memory
 
@@ -261,12 +267,3 @@ class Incoming:
         """What came in, as the report has it."""
         return {'bytes_received': self.bytes, 'slices_applied': self.applied, 'slices_superseded': self.superseded,
                 'neighbours_shared': len(self._shared)}
-
-    @property
-    def reads(self):
-        """Whether anything is read from others."""
-        return bool(self._ranges)
-
-    def staleness(self, sweep):
-        """How many sweeps the oldest slice in use is behind, in 'async'."""
-        return sweep - 1 - min((max(0, self.version(block)) for block in self._ranges), default=sweep - 1)

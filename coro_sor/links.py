@@ -4,9 +4,10 @@ from __future__ import annotations
 import collections
 import itertools
 
-__all__ = ['Link', 'reach']
+__all__ = ['Link']
 
 _PAUSE = (0.05, 1.0)    # seconds to wait after a delivery failed, doubled up to the second
+_ATTEMPT = 5.0          # seconds that one attempt to connect may take
 
 
 class Link:
@@ -27,17 +28,21 @@ class Link:
         Seconds that one message may take.
     produce : callable, optional
         ``produce()`` gives None or (message, settle); ``settle(delivered)`` is called when it is known.
+    connected : bool
+        Whether the other's process is known here; else it is made known first, however long that takes.
 
     Attributes
     ----------
-    messages, bytes : int
-        Messages delivered, and bytes of their arrays as far as the producer counts them.
+    messages : int
+        Messages delivered.
+    connected : bool
+        Whether the other's process has answered.
     """
 
     _numbers = itertools.count(1)
 
-    def __init__(self, engine, reference, retry, timeout, produce=None):
-        self.reference = reference
+    def __init__(self, engine, reference, retry, timeout, produce=None, connected=True):
+        self.reference, self.connected = reference, connected
         self.messages = 0
         self.closed = False
         self._engine, self._retry, self._timeout, self._produce = engine, retry, timeout, produce
@@ -131,18 +136,13 @@ class Link:
         return max(min(due) - now, 0.001) if due else None
 
 
-def reach(engine, coro, location, timeout):
-    """Connect to a process, again and again for `timeout` seconds; whether it answered."""
-    end = engine.now() + timeout
-    while not (yield engine.connect(location, max(end - engine.now(), _PAUSE[0]))):
-        if engine.now() + _PAUSE[0] > end:
-            return False
-        yield coro.sleep(_PAUSE[0])
-    return True
-
-
 def _send_all(engine, link, coro=None):
     pause = _PAUSE[0]
+    while not (link.connected or link.closed):
+        link.connected = yield engine.connect(link.reference.location, _ATTEMPT)
+        if not link.connected:
+            yield coro.sleep(pause)
+            pause = min(2 * pause, _PAUSE[1])
     while not link.closed:
         found = link._next(engine.now())
         if not found:

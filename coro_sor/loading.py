@@ -3,103 +3,159 @@ from __future__ import annotations
 
 import numpy as np
 
-from .messages import Assignment, MakeRows, ReadRows, Rows, Vectors
-from .solution import Unreachable, WorkerFailed
+from .messages import Assignment, MakeRows, Prepare, ReadRows, Rows, Vectors
+from .node_messages import Started
+from .solution import Unreachable
 
-__all__ = ['load_owners', 'send_vectors']
+__all__ = ['Loader', 'start_owner', 'start_vector']
+
+_WAYS = {ReadRows: 'file', MakeRows: 'made'}
 
 
-def load_owners(coordinator, places, plan):
-    """Start an owner at each place and give it its rows and its part of b and x.
+class Loader:
+    """Starts owners and brings each to the point where it can be bound, all at the same time.
+
+    An owner that is lost meanwhile is forgotten and begun anew; the others lose nothing.
 
     Parameters
     ----------
-    coordinator : Coordinator
-        Its scan says which rows each owner gets.
-    places : list of Place
+    coordinator : Correspondence
+    problem : Problem
+        In the numbering of the plan.
     plan : Plan
+    b, x : (n,) array
+        Right-hand side and start.
+
+    Attributes
+    ----------
+    b, x : (n,) array
+        What an owner that is begun is given.
+    came : list of str
+        How each owner's rows came: 'made' or 'file' where it has helped itself, 'messages', or '' before that is known.
+    reads : list of dict or None
+        How many entries each owner reads from each other one.
     """
-    yield from _start(coordinator, places, plan)
-    came = coordinator.record.rows_came = yield from _let_them_help_themselves(coordinator)
-    problem = coordinator.problem
-    x0 = np.zeros(problem.n) if problem.x0 is None else problem.x0
-    yield from _feed(coordinator, {owner: _chunks(coordinator, owner, kind == 'messages')
-                                   for owner, kind in enumerate(came)}, coordinator.scan.b, x0)
-    return True
 
+    def __init__(self, coordinator, problem, plan, b, x):
+        self._coordinator, self._problem, self._plan = coordinator, problem, plan
+        self.b, self.x = b, x
+        owners = len(plan.owner_bounds) - 1
+        self.came, self.reads = [''] * owners, [None] * owners
+        self._waiting, self._feeds = {}, {}     # by owner: what is done with the answer, and its request's number
 
-def send_vectors(coordinator, b, x):
-    """Give the owners another right-hand side and start."""
-    yield from _feed(coordinator, {owner: _chunks(coordinator, owner, False)
-                                   for owner in range(len(coordinator.owners))}, b, x)
-    return True
+    def assignment(self, owner, incarnation):
+        """What an owner is started with."""
+        plan, sparse = self._plan, self._problem.sparse
+        whole = plan.schedule == 'ordered' or plan.schedule == 'sync' and sparse
+        return Assignment(owner, incarnation, plan.owner_bounds, plan.block_bounds, sparse,
+                          int(plan.scan.nonzeros[owner]), plan.sequence,
+                          dict(self._coordinator.settings(), whole_blocks=whole))
 
+    def begin(self, owner):
+        """Give an owner that has just been started its rows, from the first one on."""
+        kind, source = (ReadRows, self._problem.path) if self._problem.spec is None else (MakeRows, self._problem.spec)
+        if source is None or not self._coordinator.options.local_files:
+            self._feed(owner, True)
+        else:
+            self._ask(owner, self._helped_itself, kind, source)
 
-def _feed(coordinator, feeds, b, x):
-    """Send every owner its pieces, one after the other."""
-    waiting = {}
-    while feeds or waiting:
-        for owner in list(feeds):
-            if owner not in waiting:
-                made = next(feeds[owner], None)
-                if made is None:
-                    del feeds[owner]
-                else:
-                    waiting[owner] = yield from _send(coordinator, owner, made, b, x)
+    def give_vectors(self, b, x):
+        """Give all owners another right-hand side and start."""
+        self.b, self.x = b, x
+        for owner in range(len(self.came)):
+            if owner not in self._waiting:      # else it will be given these anyway
+                self._feed(owner, False)
+
+    def forget(self, owner):
+        """An owner is lost."""
+        self._waiting.pop(owner, None)
+        self._feeds.pop(owner, None)
+        self.reads[owner] = None
+
+    def loads(self, owner):
+        """Whether an owner is still being given something."""
+        return owner in self._waiting
+
+    @property
+    def numbers(self):
+        """Of the requests that have not been answered."""
+        return {number for _, number in self._waiting.values() if number is not None}
+
+    def run(self):
+        """Go on until all owners have everything.
+
+        Raises
+        ------
+        OwnersLost
+        """
+        coordinator = self._coordinator
+        while self._waiting:
+            coordinator.check_losses()
+            for owner, (go_on, number) in list(self._waiting.items()):
+                if owner in self._waiting and (number is None or coordinator.has_answer(number)):
+                    del self._waiting[owner]
+                    yield from go_on(owner, None if number is None else coordinator.take_answer(number))
                     yield from coordinator.hear(0)      # where reading is slow, owners must not wait for all of it
-        if waiting:
-            yield from coordinator.hear(0.1)
-        for owner, number in list(waiting.items()):
-            if coordinator.wait_for(number):
-                coordinator.take_answer(number)
-                del waiting[owner]
+            yield from coordinator.hear(0.1 if self._waiting else 0)
+        coordinator.check_losses()
+        return True
+
+    def _ask(self, owner, go_on, kind, *content):
+        self._waiting[owner] = go_on, self._coordinator.order(owner, kind, *content)
+
+    # ---- one step after the other
+
+    def _helped_itself(self, owner, answer):
+        helped = answer.digest == self._plan.scan.digests[owner]
+        self.came[owner] = _WAYS[ReadRows if self._problem.spec is None else MakeRows] if helped else 'messages'
+        self._feed(owner, not helped)
+        yield from ()
+
+    def _feed(self, owner, rows_too):
+        if rows_too:
+            self.came[owner] = 'messages'
+        self._feeds[owner] = self._pieces(owner, rows_too)
+        self._waiting[owner] = self._send_next, None
+
+    def _pieces(self, owner, rows_too):
+        """(kind, first, last + 1) of everything that an owner is sent, in order."""
+        first, last = (int(bound) for bound in self._plan.owner_bounds[owner:owner + 2])
+        size = self._coordinator.options.chunk_bytes
+        if rows_too:
+            for lo, hi in self._problem.cuts(first, last, size):
+                yield Rows, lo, hi
+        for lo in range(first, last, size // 16):
+            yield Vectors, lo, min(lo + size // 16, last)
+
+    def _send_next(self, owner, answer):
+        kind, lo, hi = next(self._feeds[owner], (None, 0, 0))
+        if kind is None:
+            del self._feeds[owner]
+            if self.reads[owner] is None:
+                self._ask(owner, self._prepared, Prepare)
+        elif kind is Vectors:
+            self._ask(owner, self._send_next, Vectors, lo, self.b[lo:hi].copy(), self.x[lo:hi].copy())
+        else:
+            rows = yield self._coordinator.engine.compute(self._problem.rows, lo, hi)
+            arrays = (rows.indptr, rows.indices, rows.data) if self._problem.sparse else (rows.values,)
+            self._ask(owner, self._send_next, Rows, lo, arrays)
+
+    def _prepared(self, owner, answer):
+        self.reads[owner] = answer.reads
+        yield from ()
+
+
+def start_owner(engine, client, solve, assignment, location, timeout, coro=None):
+    """Actor: start an owner in the process at `location` and send `client` a `Started`; it may take long to answer."""
+    reference, why = None, ''
+    try:
+        reference = yield engine.start(location, 'block_owner', (solve, client, assignment), timeout)
+    except Unreachable as error:
+        why = str(error)
+    client.send(Started(assignment.incarnation, reference, why))
     return True
 
 
-def _start(coordinator, places, plan):
-    bounds, problem = coordinator.scan.bounds, coordinator.problem
-    whole = plan.schedule == 'ordered' or plan.schedule == 'sync' and problem.sparse
-    for owner, place in enumerate(places):
-        assignment = Assignment(owner, bounds, plan.block_bounds, problem.sparse,
-                                int(coordinator.scan.nonzeros[owner]), plan.sequence,
-                                dict(coordinator.settings(), whole_blocks=whole))
-        coordinator.hold(place.location)
-        try:
-            reference = yield coordinator.engine.start(
-                place.location, 'block_owner', (coordinator.solve_id, coordinator.coro, assignment),
-                coordinator.options.connect_timeout)
-        except Unreachable as error:
-            raise WorkerFailed('the worker on node %s cannot be used: %s' % (place.node, error)) from error
-        coordinator.add_owner(reference, place)
-
-
-def _let_them_help_themselves(coordinator):
-    """Where each owner's rows come from: 'made' or 'file' where they are what the coordinator saw, or 'messages'."""
-    problem = coordinator.problem
-    kind, source, way = (ReadRows, problem.path, 'file') if problem.spec is None else (MakeRows, problem.spec, 'made')
-    if source is None or not coordinator.options.local_files:
-        return ['messages'] * len(coordinator.owners)
-    answers = yield from coordinator.ask_all(kind, source)
-    return [way if answer.digest == digest else 'messages'
-            for answer, digest in zip(answers, coordinator.scan.digests)]
-
-
-def _chunks(coordinator, owner, rows_too):
-    """(kind, first, last + 1) of everything that an owner is sent, in order."""
-    first, last = (int(bound) for bound in coordinator.scan.bounds[owner:owner + 2])
-    size = coordinator.options.chunk_bytes
-    if rows_too:
-        for lo, hi in coordinator.problem.cuts(first, last, size):
-            yield Rows, lo, hi
-    for lo in range(first, last, size // 16):
-        yield Vectors, lo, min(lo + size // 16, last)
-
-
-def _send(coordinator, owner, chunk, b, x):
-    kind, lo, hi = chunk
-    problem = coordinator.problem
-    if kind is Vectors:
-        return coordinator.ask(owner, Vectors, lo, b[lo:hi].copy(), x[lo:hi].copy())
-    rows = yield coordinator.engine.compute(problem.rows, lo, hi)
-    arrays = (rows.indptr, rows.indices, rows.data) if problem.sparse else (rows.values,)
-    return coordinator.ask(owner, Rows, lo, arrays)
+def start_vector(problem):
+    """Where the user wants it to start (n,)."""
+    return np.zeros(problem.n) if problem.x0 is None else problem.x0

@@ -16,61 +16,83 @@ from .solution import WorkerFailed
 __all__ = ['Looking']
 
 _SAVING = 1.0       # least seconds between two copies of x
+_COPY = 2.0         # seconds after which a look is due for the sake of a copy alone
+_SHARE = 20         # part of the time that looks for the sake of copies, and copies, may take
 
 
 class Looking(Correspondence):
     """A coordinator that can freeze its owners, have them compute the residual of one x, and fetch that x.
 
-    It needs ``problem``, ``scan``, ``plan``, ``record``, ``outlook`` and ``steering``, which the coordinator sets.
+    It needs ``problem``, ``scan``, ``plan``, ``loader``, ``record``, ``outlook`` and ``steering``, which the
+    coordinator sets, and ``keeper``, which writes checkpoints, or None.
     """
 
     def __init__(self, engine, solve, options, coro):
         super().__init__(engine, solve, options, coro)
         self._ending = self._look = None
-        self._looking_took = self._saving_took = self._began = 0.0
-        self._saved = None
+        self._looking_took = self._copying_took = self._began = 0.0
+        self._pace = None           # seconds of a sweep, as last seen
+        self._copied = self._kept = None        # when there was last reason to copy x, and a checkpoint written
         self._met = {}              # by owner and sweep: a report may come twice
 
     def _verify(self, restore):
-        """Freeze and look. Returns whether the frozen x is the best so far."""
+        """Look, and judge by it how to go on. Returns whether the frozen x is the best so far."""
+        before = self._look
+        if not (yield from self._take_look(restore, self.outlook.stuck())):
+            return False
+        if before is not None and not restore:
+            self.steering.note_trial(before, self._look)
+        better = self.outlook.add(self._look)
+        if self.outlook.rose() and math.isfinite(self._look.energy):
+            answers = yield from self._freeze(False, True)
+            self.outlook.allow_for_rounding(sum(answer.energy_size for answer in answers or ()))
+        return better
+
+    def _take_look(self, restore=False, sizes=False):
+        """Freeze, and note what was found; ends with whether all owners have answered in time."""
         self.record.enter('verify')
-        began = self.engine.now()
-        reported, self._epoch = self._reported(), self._epoch + 1
-        sizes = self.outlook.stuck()
-        self.reports.clear()
-        met, self._met = self._met, {}
-        self.take_back(Resume)
-        self.take_back(Freeze)
-        for owner in range(len(self.owners)):
-            self.ask(owner, Freeze, self._epoch, self.steering.schedule, restore, sizes)
-        answers = yield from self.answers(self._deadline())
+        began, reported, met = self.engine.now(), self._reported(), self._met
+        answers = yield from self._freeze(restore, sizes)
         self._look_ended = self.engine.now()
         self._looking_took = self._look_ended - began
         if answers is None:         # an owner stalls: the others go on
             self.record.note_look(None)
             return False
-        self._digests = [answer.digest for answer in answers]
         self._size = math.hypot(*(answer.size for answer in answers))
-        self._updates = [answer.updates for answer in answers]
-        sweeps = sum(answer.updates for answer in answers) / self.problem.n
+        sweeps = sum(self._updates) / self.problem.n
         residual = combine([(answer.scale, answer.squares) for answer in answers])
         self._count_needed(met, residual, sweeps)
         energy = sum(answer.energy for answer in answers) if self.scan.symmetric else math.nan
-        before, self._look = self._look, Look(self._look_ended - self._began, sweeps, residual, reported, energy)
-        if before is not None and not restore:
-            self.steering.note_trial(before, self._look)
+        self._look = Look(self._look_ended - self._began, sweeps, residual, reported, energy)
         self.record.note_look(self._look)
-        return self.outlook.add(self._look)
+        return True
+
+    def _freeze(self, restore, sizes):
+        """Begin an epoch with frozen owners; ends with what they have `Looked` at, None if one stalls."""
+        self._epoch += 1
+        self.reports.clear()
+        self._met = {}
+        self.take_back((Freeze, Resume))
+        for owner in range(len(self.owners)):
+            self.ask(owner, Freeze, self._epoch, self.steering.schedule, restore, sizes)
+        answers = yield from self.answers(self._deadline())
+        if answers is not None:
+            self._digests = [answer.digest for answer in answers]
+            self._updates = [answer.updates for answer in answers]
+        return answers
 
     def _deadline(self):
         """Seconds for a look; none where nothing can go on without it."""
-        if exact(self.steering.schedule) or self._ending or self._epoch == 1:
+        if exact(self.steering.schedule) or self._ending or self._look is None:
             return None
         return max(2.0, 20 * self._looking_took)
 
     def _count_needed(self, met, residual, sweeps):
         """In 'sync' and 'ordered': which sweep of the epoch that has just ended was enough."""
-        if not exact(self.steering.schedule) or self._look is None or not 0 < residual <= self.outlook.threshold:
+        if not 0 < residual <= self.outlook.threshold:
+            self.record.sweeps_needed = None
+            return
+        if not exact(self.steering.schedule) or self._look is None or self.record.sweeps_needed is not None:
             return
         self.record.sweeps_needed = sweeps      # unless an earlier one is known to have been enough
         sums = sum_by_sweep([(sweep, squares) for (_, sweep), squares in met.items()], len(self.owners))
@@ -92,19 +114,39 @@ class Looking(Correspondence):
             return None
         return math.sqrt(sum(squares)) if math.isfinite(sum(squares)) else math.inf
 
-    def _save(self):
-        """Keep a copy of the best x here, for the case that workers are lost; not too often, it crosses the network."""
+    def _copy_due(self):
+        """Whether a look is worth its time for the copy of x that it allows."""
+        if self._copied is None:
+            return False
+        return self.engine.now() - self._copied >= self._copy_pause()
+
+    def _copy_pause(self):
+        return max(self._at_most(_COPY), _SHARE * (self._looking_took + self._copying_took))
+
+    def _at_most(self, seconds):
+        return seconds if self.keeper is None else min(seconds, self.keeper.every)
+
+    def _copy(self, best):
+        """Have a copy of the best x here, in case that workers are lost; not too often, it crosses the network."""
         now = self.engine.now()
-        if self.options.storage == 'float32':
-            return      # what owners have is a correction
-        if self._saved is None:
-            self.record.save(self.record.x, self._look)      # where it starts
-        elif now - self._saved >= max(_SAVING, 10 * self._saving_took):
-            self.record.save(self.plan.restore((yield from self._collect())), self._look)
-            self._saving_took = self.engine.now() - now
-        else:
-            return
-        self._saved = self.engine.now()
+        if self._copied is None:
+            if self.options.storage == 'float64':
+                self.record.save(self.record.x, self._look)      # where it starts
+            self._copied = self._kept = now
+        elif now - self._copied >= max(self._at_most(_SAVING), 10 * self._copying_took):
+            self._copied = now
+            if best:
+                x = self.loader.x = yield from self._collect()
+                self._copying_took = self.engine.now() - now
+                if self.options.storage == 'float64':      # else it is a correction
+                    self.record.save(self.plan.restore(x), self._look)
+                    if self.keeper is not None and now - self._kept >= self.keeper.every:
+                        yield from self._keep(self.record.x, self._look.sweeps, self._look.residual_norm)
+
+    def _keep(self, x, sweeps, residual_norm):
+        """Write a checkpoint."""
+        self._kept = self.engine.now()
+        self.record.note((yield self.engine.compute(self.keeper.write, x, sweeps, residual_norm)))
 
     def _collect(self):
         """The frozen x, compared with what was verified."""

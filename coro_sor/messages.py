@@ -25,6 +25,8 @@ class Assignment:
 
     owner: int
     """Number of this owner."""
+    incarnation: int
+    """How many owners the coordinator has started before: an owner that was lost and its successor differ in it."""
     owner_bounds: np.ndarray
     """Owner k has rows owner_bounds[k] .. owner_bounds[k + 1]."""
     block_bounds: np.ndarray
@@ -114,10 +116,18 @@ class Prepared(Answer):
 
 @dataclass(frozen=True, eq=False)
 class Bind(Request):
-    """Coordinator -> owner: these are your neighbours; tell those you read from what you need."""
+    """Coordinator -> owner: these are your neighbours from now on; tell those you read from what you need.
 
+    The first one ends loading. A later one replaces neighbours that were lost; what was agreed with any before is void,
+    and so is the x that was kept.
+    """
+
+    epoch: int
+    """The generation that begins, in which nothing is computed."""
     peers: dict
     """References of all owners that read from this one or that it reads from, by owner."""
+    updates: int
+    """Row updates of these rows so far, as far as the coordinator knows; counts where the owner has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +146,7 @@ class Freeze(Request):
     restore: bool
     """Whether to go back to the x that was kept."""
     sizes: bool
-    """Whether to compute `Looked.size` too."""
+    """Whether to compute `Looked.size` and `Looked.energy_size` too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +163,8 @@ class Looked(Answer):
     """Sum of -x_i (b_i + r_i) / 2 in own rows; NaN where it is not finite."""
     size: float
     """Norm of |A| |x| + |b| in own rows, which rounding of the residual is a multiple of; NaN where not asked for."""
+    energy_size: float
+    """|x|' (|A| |x| + |b|) in own rows, which rounding of the energy is a multiple of; NaN where not asked for."""
     updates: int
     """Row updates so far, in all epochs."""
     digest: str
@@ -252,6 +264,8 @@ class Heartbeat(Message):
 
     owner: int
     """Who sends; -1 is the coordinator."""
+    incarnation: int
+    """Of the assignment; 0 where the coordinator sends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,6 +274,8 @@ class Failed(Message):
 
     owner: int
     """Which."""
+    incarnation: int
+    """Of the assignment."""
     text: str
     """The exception in a line."""
     traceback: str

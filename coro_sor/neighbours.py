@@ -1,27 +1,51 @@
 """An owner's neighbours: whom it reads from, who reads from it, and the ways between them."""
 from __future__ import annotations
 
-from .links import Link, reach
+from .links import Link
 from .messages import Share, Subscribe, Subscribed, Taken
 from .outgoing import Outgoing
 from .partition import Reads
+from .peers import pair
 from .sharing import SharedSlices
 from .solution import Unreachable
 
-__all__ = ['Neighbours']
+__all__ = ['Neighbours', 'Untimely']
+
+
+class Untimely:
+    """Requests of neighbours that came before this owner was bound to them: of each owner the newest epoch's."""
+
+    def __init__(self):
+        self._kept = {}
+
+    def keep(self, message):
+        """Keep a request that carries an epoch."""
+        epoch, kept = self._kept.get(message.owner, (-1, {}))
+        if message.epoch > epoch:
+            epoch, kept = self._kept[message.owner] = message.epoch, {}
+        if message.epoch == epoch:
+            kept[message.request] = message
+
+    def take(self, epoch):
+        """What was kept for an epoch; what was kept for older ones is forgotten."""
+        found = [message for of, kept in self._kept.values() if of == epoch for message in kept.values()]
+        self._kept = {owner: kept for owner, kept in self._kept.items() if kept[0] > epoch}
+        return found
 
 
 class Neighbours:
-    """All other owners that this one exchanges entries with.
+    """All other owners that this one exchanges entries with, from one `Bind` to the next.
 
     Parameters
     ----------
     engine
     solve : str
+    epoch : int
+        Of the `Bind`.
     holding : Holding
     incoming : Incoming
     make_link : callable
-        ``make_link(reference, produce)`` gives a Link.
+        ``make_link(reference, produce, connected)`` gives a Link.
     settings : dict
         Of the assignment.
 
@@ -31,52 +55,41 @@ class Neighbours:
         By owner.
     """
 
-    def __init__(self, engine, solve, holding, incoming, make_link, settings):
+    def __init__(self, engine, solve, epoch, holding, incoming, make_link, settings):
         self._engine, self._solve, self._holding, self._incoming = engine, solve, holding, incoming
-        self._make_link, self._settings = make_link, settings
+        self._epoch, self._make_link, self._settings = epoch, make_link, settings
         self._index = holding.assignment.owner
         self._limit = settings['chunk_bytes'] // 8
         self.outgoings, self._links = {}, {}
+        self._since = engine.now()
         self._unsubscribed = set()      # neighbours that have not said all that they want
         self._unagreed = {}             # own requests that were not answered
         self._segments = {}             # made for readers, by owner
         self._held = []
-        self._early = []                # requests that came before the neighbours were known
 
     # ---- making acquaintance
 
-    def meet(self, coro, peers, reads):
-        """Connect to all neighbours and subscribe to what is read from them.
+    def meet(self, peers, reads):
+        """Begin to connect to all neighbours and to subscribe to what is read from them, until `settled`.
 
         Parameters
         ----------
-        coro
-            The owner's coroutine.
         peers : dict of int to reference
             All that read from here or are read from. Each side subscribes to the other, if need be to nothing: in
             'sync' and 'ordered' both must hear how far the other is.
         reads : dict of int to Reads
-
-        Raises
-        ------
-        Unreachable
         """
         self._unsubscribed = set(peers)
         for owner, reference in peers.items():
             location = reference.location
-            self._engine.hold(location)
-            self._held.append(location)
-            if not (yield from reach(self._engine, coro, location, self._settings['connect_timeout'])):
-                raise Unreachable('owner %d cannot reach owner %d at %s:%d'
-                                  % (self._index, owner, location.addr, location.port))
+            here = pair(location) == self._engine.location
+            if not here:
+                self._engine.hold(location)
+                self._held.append(location)
             outgoing = self.outgoings[owner] = Outgoing(self._solve, self._index, self._holding, self._limit)
-            self._links[owner] = self._make_link(reference, outgoing.produce)
+            self._links[owner] = self._make_link(reference, outgoing.produce, here)
         for owner in peers:
             self._subscribe(owner, reads.get(owner, Reads((0, 0))))
-        early, self._early = self._early, []
-        for message in early:
-            self.take(message)
-        return True
 
     def _subscribe(self, owner, read):
         for first in range(0, read.size, self._limit) or (0,):
@@ -88,13 +101,13 @@ class Neighbours:
     def _ask(self, owner, kind, *content):
         number = Link.number()
         self._unagreed[number] = owner, content
-        self._links[owner].ask(kind(self._solve, number, self._index, *content))
+        self._links[owner].ask(kind(self._solve, number, self._index, self._epoch, *content))
 
     def take(self, message):
         """Take a neighbour's request, or its answer to an own one."""
         if message.owner not in self._links:
-            self._early.append(message)
-        elif isinstance(message, Subscribe):
+            return
+        if isinstance(message, Subscribe):
             self._take_subscription(message)
         elif isinstance(message, Share):
             self._take_share(message)
@@ -151,6 +164,16 @@ class Neighbours:
         if array is not None:
             self._incoming.share(owner, SharedSlices(array, blocks, entries))
             self._ask(owner, Share)
+
+    def unreachable(self):
+        """The exception that ends the owner where a neighbour's process has not answered for too long; else None."""
+        # Of a neighbour that is lost the coordinator would have told by then.
+        patience = self._settings['connect_timeout'] + 2 * self._settings['patience']
+        if self._engine.now() - self._since <= patience:
+            return None
+        return next((Unreachable('owner %d cannot reach owner %d at %s:%d, in %g s'
+                                 % (self._index, owner, *pair(link.reference.location), patience))
+                     for owner, link in self._links.items() if not link.connected), None)
 
     @property
     def settled(self):

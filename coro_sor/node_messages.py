@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ['ChildLost', 'ChildStarted', 'Goodbye', 'MESSAGES', 'NodeInfo']
+__all__ = ['ChildLost', 'ChildStarted', 'Found', 'Goodbye', 'MESSAGES', 'NodeInfo', 'Started']
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class ChildLost:
     It is final: a `NodeInfo` that lists this port and process and arrives later was delayed on the way.
     """
 
+    request: int
+    """As in `NodeInfo`."""
     address: str
     """Where the worker listened."""
     port: int
@@ -47,12 +49,36 @@ class ChildLost:
 class ChildStarted:
     """Directory -> client: a worker process took the place of a lost one and is ready."""
 
+    request: int
+    """As in `NodeInfo`."""
     address: str
     """Where it listens."""
     port: int
     """Its port."""
     pid: int
     """Its process id."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Within a client: the directory of a node has answered."""
+
+    request: int
+    """Number of the node."""
+    directory: object
+    """Reference of the directory's actor that serves the client."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """Within a client: what became of the attempt to start an owner."""
+
+    incarnation: int
+    """Of its assignment."""
+    reference: object
+    """The owner; None where it could not be started."""
+    reason: str
+    """Why not."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ class Subscribe(Request):
 
     owner: int
     """Who asks."""
+    epoch: int
+    """Generation that `Bind` began."""
     first: int
     """Position of the first of these entries among all that it reads from there."""
     total: int
@@ -42,6 +44,8 @@ class Share(Request):
 
     owner: int
     """Who asks."""
+    epoch: int
+    """Generation that `Bind` began."""
 
 
 @dataclass(frozen=True, eq=False)

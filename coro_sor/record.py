@@ -10,7 +10,7 @@ from .solution import Status
 
 __all__ = ['PHASES', 'Record']
 
-PHASES = ('load', 'distribute', 'iterate', 'verify', 'collect')
+PHASES = ('load', 'distribute', 'iterate', 'verify', 'collect', 'recover')
 
 _HISTORY = 1000         # entries kept; beyond it every second one is dropped
 _OBSERVE = 0.2          # seconds between two calls of the observer
@@ -43,6 +43,8 @@ class Record:
         Statistics.
     scan : Scan or None
     failure : WorkerFailed or None
+    recoveries : list of dict
+        Workers that were lost, and what took their place.
     plan : Plan or None
     steering : Steering or None
     """
@@ -54,9 +56,10 @@ class Record:
             self.x = np.zeros(problem.n)
         self.phase, self.seconds = None, dict.fromkeys(PHASES, 0.0)
         self.history, self.looks, self.owners = [], [], []
+        self.recoveries, self._notes = [], []
         self.reads, self.rows_came = [], []
         self.plan = self.steering = self.corrections = None
-        self.scan = self.failure = self._saved = self.reported = None
+        self.scan = self.failure = self._saved = self._start = self.reported = None
         self.sweeps, self.sweeps_needed = 0.0, None
         self.lowered = {}
         self._clock, self._observe = clock, observe
@@ -73,7 +76,7 @@ class Record:
     @property
     def notes(self):
         """Lines of text: what was decided, what went wrong and what was done about it."""
-        return (self.plan.notes if self.plan else []) + (self.steering.notes if self.steering else [])
+        return (self.plan.notes if self.plan else []) + (self.steering.notes if self.steering else []) + self._notes
 
     @property
     def threshold(self):
@@ -117,14 +120,33 @@ class Record:
         self.looks.append({'seconds': look.seconds, 'sweeps': look.sweeps, 'reported': look.reported,
                            'residual_norm': look.residual_norm, 'found': 'converged' if passed else 'not yet'})
 
-    def finish(self, status, x, residual_norm):
-        """It ended with this x."""
-        self.status, self.x, self.residual_norm = status, x, residual_norm
+    def note(self, text):
+        """Tell the user something, once; nothing where it is empty."""
+        if text and text not in self._notes:
+            self._notes.append(text)
+
+    def note_recovery(self, owner, loss, place, now):
+        """An owner that was lost has been started elsewhere."""
+        self.recoveries.append({
+            'seconds': None if self._iterating_since is None else loss.seconds - self._iterating_since, 'worker': owner,
+            'phase': loss.phase, 'reason': loss.reason, 'node': place.node, 'address': '%s:%d' % place.location,
+            'found_after': now - loss.seconds})
+
+    def finish(self, status, x, residual_norm, look=None):
+        """It ended with this x, seen in a look, or with a better one that was saved before workers were lost."""
+        self.status = status
+        if status is Status.DIVERGED and self._start and not residual_norm <= self._start[1].residual_norm:
+            self.x, self.residual_norm = self._start[0], self._start[1].residual_norm
+        elif look and self._saved and status is not Status.CONVERGED and self._saved.better_than(look):
+            self.residual_norm = self._saved.residual_norm
+        else:
+            self.x, self.residual_norm = x, residual_norm
         self.enter(None)
 
     def save(self, x, look):
         """The best x so far, and what a look found of it."""
         self.x, self._saved = x, look
+        self._start = self._start or (x, look)
 
     def fail(self, error):
         """Workers were lost: what was saved is all that is left."""

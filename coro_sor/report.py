@@ -58,7 +58,7 @@ def make_report(record):
         'rows_lowered': sum(lowered for lowered, _ in record.lowered.values()),
         'lowest_omega': min((lowest for _, lowest in record.lowered.values()), default=options.omega),
         'warnings': list(scan.warnings if scan else record.problem.warnings),
-        'notes': list(record.notes), 'failure': _failure(record.failure),
+        'notes': list(record.notes), 'failure': _failure(record.failure), 'recoveries': record.recoveries,
         'workers': [dict(owner) for owner in record.owners]}
     return _plain(report)
 
@@ -67,8 +67,9 @@ def _method(record):
     if record.steering is None:
         return {}
     plan, steering = record.plan, record.steering
-    return {'why_schedule': plan.why, 'order': steering.order, 'why_order': steering.why_order,
-            'corrections': record.corrections, 'convergence': steering.convergence(), 'speed_up': plan.speed_up, 'omega_used': steering.omega}
+    return {'why_schedule': steering.why_schedule or plan.why, 'order': steering.order, 'why_order': steering.why_order,
+            'corrections': record.corrections, 'convergence': steering.convergence(), 'speed_up': plan.speed_up,
+            'omega_used': steering.omega}
 
 
 def _residual(record):

@@ -111,7 +111,7 @@ def beat_all(engine, owner, coro=None):
     return True
 
 
-def owner_statistics(holding, link, received, seconds, parts):
+def owner_statistics(holding, link, received, seconds, parts, past):
     """What an owner did, as the report has it.
 
     Parameters
@@ -123,6 +123,8 @@ def owner_statistics(holding, link, received, seconds, parts):
         Messages.
     seconds : (float, float, float)
         Of its sweeper: computing, waiting, exchanging values.
+    past : dict of str to int
+        Numbers to be added.
     parts : iterable
         What else has ``statistics()``; numbers of the same name are added. None is left out.
 
@@ -136,7 +138,7 @@ def owner_statistics(holding, link, received, seconds, parts):
             'seconds_exchanging': seconds[2],
             'messages_sent': link.messages, 'messages_received': received, 'slices_superseded': 0,
             'peak_memory': peak_bytes()}
-    for part in parts:
-        for name, value in part.statistics().items() if part is not None else ():
+    for counted in (past, *(part.statistics() for part in parts if part is not None)):
+        for name, value in counted.items():
             told[name] = told.get(name, 0) + value
     return told

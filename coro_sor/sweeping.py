@@ -31,12 +31,17 @@ class Sweeper:
     """
 
     def __init__(self, holding, incoming, outgoings, max_staleness):
-        self._holding, self._incoming, self._outgoings = holding, incoming, outgoings
-        self._max_staleness = max_staleness
-        self.updates = self.exchanges = 0
-        self.staleness_sum = self.staleness_count = self.staleness_largest = 0
+        self._holding, self._max_staleness = holding, max_staleness
+        self.bind(incoming, outgoings)
+        self.updates = 0
+        self.staleness_sum = self.staleness_count = 0
+        self.staleness_largest = -math.inf
         self._rows = {block: [hi - lo for lo, hi in holding.panels[block]] for block in holding.blocks}
         self.begin('async', 0, 0)
+
+    def bind(self, incoming, outgoings):
+        """Exchange with other neighbours from here on."""
+        self._incoming, self._outgoings = incoming, outgoings
 
     def begin(self, schedule, until, turn):
         """Begin an epoch of at most `until` sweeps, after `turn` sweeps of the run."""
@@ -118,6 +123,10 @@ class Sweeper:
             incoming.use_version(block, sweep)
             return
         if not exact(self._schedule):
+            read = self._holding.remote_reads[block]
+            if read and self._first(block, panel, turn):
+                # Before the values are read, so that they may be newer, but not older.
+                self._note_staleness(sweep - max(0, min(incoming.version(other) for other in read)))
             incoming.refresh()
         elif self._first(block, panel, turn):
             incoming.use(block, sweep, self._holding.remote_reads[block], self._rank(turn))
@@ -181,8 +190,6 @@ class Sweeper:
         self.finished = sweep
         if exact(self._schedule):
             self._incoming.drop_used(sweep)
-        elif self._incoming.reads:
-            self._note_staleness(self._incoming.staleness(sweep + 1))
         return [(sweep, self.squares())] if measured else []
 
     def _note_staleness(self, staleness):
@@ -193,7 +200,7 @@ class Sweeper:
     def statistics(self):
         """What was swept, as the report has it."""
         return {'row_updates': self.updates, 'mean_staleness': self.staleness_sum / max(1, self.staleness_count),
-                'largest_staleness': self.staleness_largest}
+                'largest_staleness': self.staleness_largest if self.staleness_count else 0}
 
 
 def sweep_all(engine, owner, coro=None):
@@ -209,7 +216,7 @@ def sweep_all(engine, owner, coro=None):
                 owner.waited += engine.now() - began
                 continue
             hooks = owner.hooks()
-            squares = yield engine.compute(owner.holding.sweep, tasks, hooks.before, hooks.after)
+            squares = yield owner.pool.compute(owner.holding.sweep, tasks, hooks.before, hooks.after)
             owner.stepped(tasks, squares, hooks, engine.now() - began)
             if not squares:
                 yield coro.sleep(_POLL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 __all__ = ['summary_lines']
 
 _MOST_WORKERS = 16      # lines of the table of workers; the rest is in the report
+_MOST_LOSSES = 5        # lines on workers that were lost
 
 _COLUMNS = ('worker', 'rows', 'nonzeros', 'sweeps', 'computing', 'waiting', 'exchanging', 'exchanges', 'staleness',
             'memory')
@@ -39,6 +40,10 @@ def summary_lines(report, system, total, verbose=False):
     if verbose and report['looks']:
         lines += ['', *_looks(report['looks'])]
     remarks = [('warning', text) for text in report['warnings']] + [('note', text) for text in report['notes']]
+    remarks += _losses(report['recoveries'])
+    if _other_omega(report):
+        remarks.append(('note', 'omega %g was lowered to %.6g on all rows, to be safe'
+                        % (report['omega'], report['omega_used'])))
     if report['rows_lowered']:
         remarks.append(('note', 'omega was lowered on %d rows at block boundaries, down to %.4g, to be safe there'
                         % (report['rows_lowered'], report['lowest_omega'])))
@@ -48,9 +53,16 @@ def summary_lines(report, system, total, verbose=False):
 def _method(report):
     workers = len(report['workers'])
     text = '%s, omega %g' % (report['schedule'], report['omega'])
+    if _other_omega(report):
+        text = '%s, omega %.6g instead of %g' % (report['schedule'], report['omega_used'], report['omega'])
     if workers:
         text += ', %s on %s' % (_count(report['blocks'], 'block'), _count(workers, 'worker'))
     return text
+
+
+def _other_omega(report):
+    """Whether another omega was used than was asked for; not so before anything was decided."""
+    return report.get('omega_used', report['omega']) != report['omega']
 
 
 def _count(number, thing):
@@ -82,7 +94,16 @@ def _sweeps(report):
 
 
 def _seconds(seconds, total):
-    return '%.2f (%s)' % (total, ', '.join('%s %.2f' % item for item in seconds.items()))
+    told = [item for item in seconds.items() if item[0] != 'recover' or item[1]]
+    return '%.2f (%s)' % (total, ', '.join('%s %.2f' % item for item in told))
+
+
+def _losses(recoveries):
+    remarks = [('note', '%s%s; its rows went to %s on node %s' % (
+        '' if lost['seconds'] is None else 'after %.2f s ' % max(0.0, lost['seconds']), lost['reason'],
+        lost['address'], lost['node'])) for lost in recoveries[:_MOST_LOSSES]]
+    more = len(recoveries) - len(remarks)
+    return remarks + [('note', 'and %d more that were lost: see the report' % more)] * bool(more)
 
 
 def _workers(workers):
@@ -111,7 +132,8 @@ def _exchanges(worker):
         return '-'
     ways = [name for name, used in (('memory', worker['neighbours_shared']), ('messages', worker['neighbours'] -
                                                                               worker['neighbours_shared'])) if used]
-    return '%.3g a sweep by %s' % (worker['slices_sent'] / max(1.0, worker['sweeps']) / worker['neighbours'], ' and '.join(ways))
+    rate = worker['slices_sent'] / max(1.0, worker['sweeps']) / worker['neighbours']
+    return '%.3g a sweep by %s' % (rate, ' and '.join(ways))
 
 
 def _size(count):

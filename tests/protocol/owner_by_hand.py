@@ -26,8 +26,8 @@ class Hand:
 
     def start(self, **assigned):
         """Start the owner."""
-        assignment = {'owner': 0, 'owner_bounds': np.array([0, 2, 4]), 'block_bounds': np.array([0, 2, 4]),
-                      'sparse': False, 'nonzeros': 8, 'sequence': np.arange(2), 'settings': self.settings,
+        assignment = {'owner': 0, 'incarnation': 1, 'owner_bounds': np.array([0, 2, 4]),
+                      'block_bounds': np.array([0, 2, 4]), 'sparse': False, 'nonzeros': 8, 'sequence': np.arange(2), 'settings': self.settings,
                       **assigned}
         self.owner = yield self.engine.start(self.location, 'block_owner', ('s', self.coro, Assignment(**assignment)),
                                              5.0)
@@ -67,7 +67,7 @@ class Hand:
     def is_gone(self):
         """Whether the owner has ended, or does now: its last word was confirmed a moment ago."""
         yield self.coro.sleep(0.1)
-        return (yield self.owner.deliver(Heartbeat('s', -1), timeout=1.0)) != 1
+        return (yield self.owner.deliver(Heartbeat('s', -1, 0), timeout=1.0)) != 1
 
     # ---- stages of a life
 
@@ -77,13 +77,13 @@ class Hand:
         prepared = yield from self.ask(Prepare)
         assert isinstance(prepared, Prepared) and prepared.reads == {1: 2}
 
-    def bind(self, diagonal=A.diagonal(), segment=()):
+    def bind(self, diagonal=A.diagonal(), segment=(), epoch=0):
         """As owner 1 too: subscribe, and agree; `segment` names memory that owner 1 offers."""
-        request = yield from self.post(Bind, {1: self.coro})
+        request = yield from self.post(Bind, epoch, {1: self.coro}, 0)
         subscribe = yield from self.wait(lambda message: isinstance(message, Subscribe))
         assert subscribe.entries == (2, 4) and subscribe.total == 2
         yield from self.send(Subscribed('s', subscribe.request, 1, subscribe.first, diagonal[2:], segment))
-        yield from self.send(Subscribe('s', 77, 1, 0, 2, (0, 2)))
+        yield from self.send(Subscribe('s', 77, 1, epoch, 0, 2, (0, 2)))
         subscribed = yield from self.wait(lambda message: isinstance(message, Subscribed))
         assert subscribed.request == 77 and subscribed.diagonal.tolist() == diagonal[:2].tolist()
         self.offered = subscribed.segment

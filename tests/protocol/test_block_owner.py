@@ -228,7 +228,7 @@ def test_sweeps_are_counted_over_all_epochs():
 # ---- what must not be
 
 REQUESTS = {Rows: (0, (A[:2],)), ReadRows: ('nowhere.npy',), MakeRows: ('gram:4',),
-            Vectors: (0, B[:2], B[:2]), Prepare: (), Bind: ({},),
+            Vectors: (0, B[:2], B[:2]), Prepare: (), Bind: (0, {}, 0),
             Freeze: (9, 'async', False, False), Resume: (1, *resume_until(9)), Collect: (1, 0, 2), Stop: ()}
 DROPPED = {('LOADING', Resume), ('LOADING', Collect), ('SWEEPING', Resume), ('SWEEPING', Collect)}
 
@@ -266,7 +266,7 @@ def test_a_stop_ends_it_in_every_state(state):
 def test_a_stop_ends_it_while_it_waits_for_its_neighbours():
     def script(hand):
         yield from hand.load()
-        yield from hand.post(Bind, {1: hand.coro})
+        yield from hand.post(Bind, 0, {1: hand.coro}, 0)
         assert isinstance((yield from hand.ask(Stop)), Stopped)
 
     assert drive(script)[1] == []

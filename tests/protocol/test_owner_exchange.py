@@ -37,13 +37,13 @@ def bind_sharing(hand):
     """Bind so that both sides share; returns (what owner 0 shows, what owner 1 shows)."""
     name, mine = publish(hand)
     yield from hand.load()
-    bind = yield from hand.post(Bind, {1: hand.coro})
+    bind = yield from hand.post(Bind, 0, {1: hand.coro}, 0)
     subscribe = yield from hand.wait(lambda message: isinstance(message, Subscribe))
     yield from hand.send(Subscribed('s', subscribe.request, 1, 0, A.diagonal()[2:], name))
     share = yield from hand.wait(lambda message: isinstance(message, Share))
-    yield from hand.send(Subscribe('s', 77, 1, 0, 2, (0, 2)))
+    yield from hand.send(Subscribe('s', 77, 1, 0, 0, 2, (0, 2)))
     theirs = see(hand, (yield from hand.wait(lambda message: isinstance(message, Subscribed))).segment)
-    yield from hand.send(Share('s', 78, 1))
+    yield from hand.send(Share('s', 78, 1, 0))
     taken = yield from hand.wait(lambda message: isinstance(message, Taken))
     assert taken.request == 78
     assert (yield from hand.answer(bind, 1.0)) is None      # owner 1 has not answered yet
@@ -96,14 +96,14 @@ def test_the_same_memory_is_offered_again_until_it_is_seen_and_not_after_that():
     def script(hand):
         yield from hand.load()
         yield from hand.bind()
-        yield from hand.send(Subscribe('s', 77, 1, 0, 2, (0, 2)))
+        yield from hand.send(Subscribe('s', 77, 1, 0, 0, 2, (0, 2)))
         again = yield from hand.wait(lambda message: isinstance(message, Subscribed))
         assert again.segment == hand.offered
         for _ in range(2):
-            yield from hand.send(Share('s', 78, 1))
+            yield from hand.send(Share('s', 78, 1, 0))
             taken = yield from hand.wait(lambda message: isinstance(message, Taken))
             assert taken.request == 78
-        yield from hand.send(Subscribe('s', 77, 1, 0, 2, (0, 2)))
+        yield from hand.send(Subscribe('s', 77, 1, 0, 0, 2, (0, 2)))
         assert (yield from hand.wait(lambda message: isinstance(message, Subscribed))).segment == ()
 
     drive(script, **SHARED)
@@ -112,11 +112,11 @@ def test_the_same_memory_is_offered_again_until_it_is_seen_and_not_after_that():
 def test_a_subscription_in_parts_is_settled_with_the_last_one():
     def script(hand):
         yield from hand.load()
-        request = yield from hand.post(Bind, {1: hand.coro})
+        request = yield from hand.post(Bind, 0, {1: hand.coro}, 0)
         subscribe = yield from hand.wait(lambda message: isinstance(message, Subscribe))
         yield from hand.send(Subscribed('s', subscribe.request, 1, 0, A.diagonal()[2:], ()))
         for first, entries, offered in [(0, (0, 1), False), (0, (0, 1), False), (1, np.array([1]), True)]:
-            yield from hand.send(Subscribe('s', 80 + first, 1, first, 2, entries))
+            yield from hand.send(Subscribe('s', 80 + first, 1, 0, first, 2, entries))
             agreed = yield from hand.wait(lambda message: isinstance(message, Subscribed))
             assert (agreed.request, agreed.first, bool(agreed.segment)) == (80 + first, first, offered)
             assert agreed.diagonal.tolist() == [4.0]
@@ -132,15 +132,15 @@ def test_a_subscription_in_parts_is_settled_with_the_last_one():
 def test_a_neighbour_that_reads_nothing_hears_of_every_sweep_all_the_same(exchange):
     def script(hand):
         yield from hand.load()
-        request = yield from hand.post(Bind, {1: hand.coro})
+        request = yield from hand.post(Bind, 0, {1: hand.coro}, 0)
         subscribe = yield from hand.wait(lambda message: isinstance(message, Subscribe))
         yield from hand.send(Subscribed('s', subscribe.request, 1, 0, A.diagonal()[2:], ()))
-        yield from hand.send(Subscribe('s', 77, 1, 0, 0, (0, 0)))
+        yield from hand.send(Subscribe('s', 77, 1, 0, 0, 0, (0, 0)))
         agreed = yield from hand.wait(lambda message: isinstance(message, Subscribed))
         assert agreed.diagonal.tolist() == []
         if exchange == 'shared':
             theirs = see(hand, agreed.segment, 0)
-            yield from hand.send(Share('s', 78, 1))
+            yield from hand.send(Share('s', 78, 1, 0))
             yield from hand.wait(lambda message: isinstance(message, Taken))
         yield from hand.bound(request)
         yield from hand.freeze(1)

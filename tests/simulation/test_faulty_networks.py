@@ -78,23 +78,6 @@ def test_whatever_happens_the_end_is_honest_and_nothing_is_left(seed):
 
 # ---- workers
 
-@pytest.mark.parametrize('schedule', SCHEDULES)
-@pytest.mark.parametrize('told', [True, False], ids=['told', 'found by its silence'])
-@pytest.mark.parametrize('moment', [0.02, 0.5])
-@pytest.mark.parametrize('exchange', EXCHANGES)
-def test_a_lost_worker_ends_the_run_soon_and_frees_all_others(exchange, moment, told, schedule):
-    A = poisson2d(16)
-    world = World(3, 3, cost=each_step(5e-3))
-    world.at(moment, world.crash, 1, told)
-    record = world.solve(Problem(A, np.ones(256)), schedule=schedule, rtol=1e-12, stop_timeout=1.0, exchange=exchange,
-                         **SHORT)
-    assert record.status is Status.WORKERS_LOST
-    assert ('signal SIGKILL' if told else 'silent') in str(record.failure) and 'rows 86 to' in str(record.failure)
-    assert world.simulation.now <= moment + (0 if told else SHORT['patience']) + 2.0
-    world.wait(3 * SHORT['lease'])
-    assert world.left() == []
-
-
 @pytest.mark.parametrize('exchange', EXCHANGES)
 def test_async_goes_on_while_a_worker_stalls_and_the_answer_is_right(exchange):
     """The look's deadline: the others sweep on without the one that does not freeze."""

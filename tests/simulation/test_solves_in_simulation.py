@@ -298,9 +298,9 @@ def test_computations_are_one_at_a_time_and_none_is_repeated_for_a_repeated_requ
     names = []
     compute = Pool.compute
 
-    def note(self, function, args):
+    def note(self, function, *args):
         names.append(function.__name__)
-        return compute(self, function, args)
+        return compute(self, function, *args)
 
     monkeypatch.setattr(Pool, 'compute', note)
     A = random_dense(30, 2)

@@ -31,7 +31,7 @@ def assignment(A, owner, block_bounds, owner_bounds, sparse=False, sequence=None
     first, last = owner_bounds[owner:owner + 2]
     nonzeros = sparse_of(A)[first:last].nonzeros if sparse else A[first:last].size
     base = np.arange(len(block_bounds) - 1) if sequence is None else np.array(sequence)
-    return Assignment(owner, np.array(owner_bounds), np.array(block_bounds), sparse, nonzeros, base,
+    return Assignment(owner, 1, np.array(owner_bounds), np.array(block_bounds), sparse, nonzeros, base,
                       dict(SETTINGS, **settings))
 
 

@@ -108,7 +108,7 @@ def test_the_best_look_is_the_smallest_finite_one():
     made = outlook()
     assert [made.add(Look(0.0, 0.0, norm, None)) for norm in (5.0, 7.0, math.nan, 5.0, 4.0)] \
         == [True, False, False, False, True]
-    assert made.best == 4.0
+    assert made.best.residual_norm == 4.0
 
 
 def test_growth_diverges_only_beyond_what_sor_shows_where_it_converges():
@@ -211,11 +211,54 @@ def test_sweeps_to_go_are_few_at_first_and_then_follow_the_rate():
 
 
 def test_sweeps_to_go_are_cautious_where_there_is_no_rate():
-    assert outlook(1e6, 1e7).sweeps_to_go() == 20
-    assert outlook(1e6, math.nan).sweeps_to_go() == 20
-    assert outlook(1e6, 0.5).sweeps_to_go() == 20
-    assert outlook(1e6, 1e5, threshold=0.0).sweeps_to_go() == 20
+    assert outlook(1e6, 1e7).sweeps_to_go() == 4
+    assert outlook(1e6, math.nan, sweeps=100.0).sweeps_to_go() == 25
+    assert outlook(1e6, 0.5, sweeps=100.0).sweeps_to_go() == 25
+    assert outlook(1e6, 1e5, threshold=0.0, sweeps=100.0).sweeps_to_go() == 25
 
 
 def test_sweeps_to_go_are_bounded():
     assert outlook(1e6, 1e6 - 1, sweeps=1e7).sweeps_to_go() == 10_000
+
+
+def look(energy, residual=1.0, sweeps=10.0):
+    return Look(0.0, sweeps, residual, None, energy)
+
+
+def test_of_a_symmetric_matrix_the_lower_energy_is_better_though_the_residual_has_grown():
+    assert look(-2.0, 60.0).better_than(look(-1.0, 1.0)) and not look(-1.0, 1.0).better_than(look(-2.0, 60.0))
+
+
+def test_energies_that_rounding_hides_are_left_to_the_residuals():
+    assert look(-1.0, 0.5).better_than(look(-1.0 - 1e-15, 1.0))
+    assert not look(-1.0, math.nan).better_than(look(-1.0, 1.0)) and look(-1.0, 1.0).better_than(look(-1.0, math.nan))
+
+
+def test_an_energy_that_falls_while_x_grows_without_bounds_is_not_better():
+    made = outlook()
+    assert made.add(look(-1.0, 1.0)) and made.add(look(-2.0, 0.9 * GROWTH)) and not made.add(look(-9.0, 1.1 * GROWTH))
+
+
+def test_a_rise_of_the_energy_within_its_rounding_is_none():
+    made = outlook()
+    made.add(look(-1.0))
+    made.add(look(-0.99))
+    assert made.rose()
+    made.allow_for_rounding(1e14)
+    assert not made.rose()
+
+
+def test_after_a_loss_no_look_is_compared_with_those_before():
+    made = outlook()
+    made.add(look(-2.0, sweeps=10.0))
+    made.begin_anew()
+    assert made.add(look(-1.0, sweeps=20.0)) and not made.rose() and math.isnan(made.seconds_to_go())
+    made.add(look(-0.5, sweeps=30.0))
+    assert made.rose()
+
+
+def test_the_time_left_follows_from_the_last_rate_and_pace():
+    made = Outlook(1.0, 5.0, 1.0)
+    for number, norm in enumerate((1e6, 1e4)):
+        made.add(Look(3.0 * number, 10.0 * number, norm, None))
+    assert made.seconds_to_go() == pytest.approx(6.0)

@@ -19,13 +19,15 @@ class Clock:
         return 0.0
 
 
-def report(sweeps, squares=1.0, waiting=False, owner=0, by_sweep=(), epoch=0):
+def report(sweeps, squares=1.0, waiting=False, owner=0, by_sweep=(), epoch=-1):
     return Report('s', epoch, owner, sweeps, squares, tuple(by_sweep), waiting)
 
 
 @pytest.fixture
 def desk():
-    return Correspondence(Clock(), 's', Options(), None)
+    made = Correspondence(Clock(), 's', Options(), None)
+    made.expect([None])
+    return made
 
 
 @pytest.mark.parametrize('late', [report((3, 3), waiting=False), report((4, 3), waiting=False),

@@ -7,17 +7,17 @@ import pytest
 PACKAGE = pathlib.Path(__file__).parents[2] / 'coro_sor'
 
 LAYERS = (
-    {'__main__', 'arguments', 'cli', 'service'},
+    {'__main__', 'arguments', 'cli', 'service', 'simulation'},
     {'api', 'monitor', 'report'},
-    {'worker', 'node', 'block', 'coordinator', 'simulation', 'runtime'},
-    {'correspondence', 'looking', 'gathering', 'loading', 'loading_owner', 'neighbours', 'sweeping',
-     'sweeping_owner', 'stepping', 'reporting', 'directory', 'record'},
+    {'worker', 'node', 'block', 'coordinator', 'runtime'},
+    {'correspondence', 'looking', 'recovering', 'iterating', 'gathering', 'loading', 'loading_owner', 'neighbours',
+     'sweeping', 'sweeping_owner', 'stepping', 'reporting', 'directory', 'record'},
     {'planning', 'steering', 'refinement', 'holding', 'incoming', 'outgoing', 'links', 'roster'},
     {'layout', 'scan'},
     {'schedule', 'order', 'convergence', 'relaxation', 'partition', 'wavefront', 'renumbering', 'colouring',
      'arrangement', 'kernels', 'sharing', 'messages', 'owner_messages', 'node_messages', 'message_base'},
-    {'problem', 'problems', 'formats', 'csr', 'rows'},
-    {'options', 'solution', 'secret', 'pidfile', 'addresses', 'launch', 'peers'},
+    {'problem', 'problems', 'formats', 'csr', 'rows', 'checkpoint'},
+    {'options', 'solution', 'secret', 'folders', 'pidfile', 'addresses', 'launch', 'peers'},
 )
 """From top to bottom; a module imports from its own layer or from those below."""
 
@@ -28,8 +28,8 @@ PURE = {'schedule', 'order', 'convergence', 'relaxation', 'partition', 'wavefron
 
 IMPURE = {'asyncoro', 'socket', 'threading', 'time', 'random', 'subprocess', 'multiprocessing', 'select', 'ssl'}
 
-ACTORS = {'block', 'coordinator', 'correspondence', 'looking', 'gathering', 'loading', 'loading_owner', 'neighbours',
-          'links', 'sweeping', 'sweeping_owner', 'stepping'}
+ACTORS = {'block', 'coordinator', 'correspondence', 'looking', 'recovering', 'iterating', 'gathering', 'loading',
+          'loading_owner', 'neighbours', 'links', 'sweeping', 'sweeping_owner', 'stepping'}
 
 
 def modules():
@@ -77,6 +77,13 @@ def test_a_module_imports_from_its_own_layer_or_below(name, path):
         other = top(found)
         if other is not None and other != mine:
             assert layer(mine) <= layer(other), '%s, line %d imports %s' % (path, line, found)
+
+
+@pytest.mark.parametrize('name, path', modules(), ids=lambda part: str(part)[-40:])
+def test_a_module_stays_short_and_narrow(name, path):
+    lines = path.read_text(encoding='utf-8').splitlines()
+    assert len(lines) <= 350
+    assert not ['%s:%d' % (path, number) for number, line in enumerate(lines, 1) if len(line) > 120]
 
 
 def test_only_the_runtime_imports_asyncoro():

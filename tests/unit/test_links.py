@@ -1,7 +1,7 @@
 """One message in flight, requests repeated until answered, the newest instead of the older."""
 import pytest
 
-from coro_sor.links import Link, reach
+from coro_sor.links import Link
 from coro_sor.messages import Freeze, Heartbeat, Prepare, Stop
 from coro_sor.simulation import Network, Simulation
 from coro_sor.simulation.engine import SimulatedEngine
@@ -83,7 +83,7 @@ def test_the_newest_of_a_class_replaces_what_still_waits():
     def act(link):
         link.tell(Prepare('s', 1))
         for owner in range(10):
-            link.tell_newest(Heartbeat('s', owner))
+            link.tell_newest(Heartbeat('s', owner, 0))
         link.tell_newest(Stop('s', 5))
 
     heard = [message for _, message in linked(act)[0]]
@@ -153,22 +153,22 @@ def test_request_numbers_are_unique():
     assert len({Link.number() for _ in range(100)}) == 100
 
 
-def try_to_reach(engine, location, timeout, coro=None):
-    began = engine.now()
-    found = yield from reach(engine, coro, location, timeout)
-    return found, engine.now() - began
+def ask_over_a_new_link(engine, reference, seconds, coro=None):
+    link = Link(engine, reference, 1.0, 1.0, connected=False)
+    link.tell('hello')
+    yield coro.sleep(seconds)
+    link.close()
+    return link.connected, link.messages
 
 
-def test_a_connection_that_fails_at_first_is_tried_again():
+@pytest.mark.parametrize('mended, expected', [(2.0, (True, 1)), (20.0, (False, 0))])
+def test_a_process_that_is_not_known_is_made_known_first_however_often_that_fails(mended, expected):
     simulation = Simulation(1, Network(lost=1.0))
     here, there = simulation.machine('here'), simulation.machine('there')
-    simulation.at(2.0, lambda: setattr(simulation, 'network', Network()))
-    found, seconds = simulation.run(here, try_to_reach, there.location, 5.0)
-    assert found and 2.0 <= seconds < 3.0
+    simulation.at(mended, lambda: setattr(simulation, 'network', Network()))
+    assert simulation.run(here, ask_over_a_new_link, there.spawn(listen), 10.0) == expected
 
 
-def test_a_connection_that_keeps_failing_is_given_up():
-    simulation = Simulation(1, Network(lost=1.0))
-    here, there = simulation.machine('here'), simulation.machine('there')
-    found, seconds = simulation.run(here, try_to_reach, there.location, 5.0)
-    assert not found and seconds <= 5.5
+def listen(engine, coro=None):
+    while True:
+        yield coro.receive()

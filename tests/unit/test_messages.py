@@ -10,7 +10,7 @@ from coro_sor.messages import MESSAGES, Answer, Assignment, Cancel, Message, Req
 
 
 def assignment(owner=0, owner_bounds=(0, 4, 8), block_bounds=(0, 2, 4, 8)):
-    return Assignment(owner, np.array(owner_bounds), np.array(block_bounds), False, 0,
+    return Assignment(owner, 1, np.array(owner_bounds), np.array(block_bounds), False, 0,
                       np.arange(len(block_bounds) - 1), {})
 
 

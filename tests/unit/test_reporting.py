@@ -131,16 +131,18 @@ class Part:
 def test_what_an_owner_did_is_added_up_over_its_parts():
     holding = types.SimpleNamespace(blocks=range(3, 5), block_halos=[7, 9], start=10, stop=30, nonzeros=99)
     parts = [Part(slices_superseded=2, bytes_sent=50), None, Part(slices_superseded=3, row_updates=400)]
-    told = owner_statistics(holding, types.SimpleNamespace(messages=6), 8, (1.5, 0.25, 0.125), parts)
+    told = owner_statistics(holding, types.SimpleNamespace(messages=6), 8, (1.5, 0.25, 0.125), parts,
+                            {'bytes_sent': 8})
     peak = told.pop('peak_memory')
     assert peak is None or peak > 0
     assert told == {
-        'blocks': [3, 4], 'block_halos': [7, 9], 'rows': 20, 'nonzeros': 99, 'row_updates': 400, 'bytes_sent': 50,
+        'blocks': [3, 4], 'block_halos': [7, 9], 'rows': 20, 'nonzeros': 99, 'row_updates': 400, 'bytes_sent': 58,
         'seconds_computing': 1.5, 'seconds_waiting': 0.25, 'seconds_exchanging': 0.125, 'messages_sent': 6,
         'messages_received': 8, 'slices_superseded': 5}
 
 
 def test_an_owner_that_never_swept_has_done_nothing():
     holding = types.SimpleNamespace(blocks=[0], block_halos=[], start=0, stop=4, nonzeros=16)
-    told = owner_statistics(holding, types.SimpleNamespace(messages=0), 1, (0.0, 0.0, 0.0), [None, None, None])
+    told = owner_statistics(holding, types.SimpleNamespace(messages=0), 1, (0.0, 0.0, 0.0), [None, None, None],
+                            {})
     assert told['row_updates'] == told['slices_superseded'] == 0

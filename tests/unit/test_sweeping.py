@@ -244,6 +244,46 @@ def test_free_async_runs_ahead_of_everybody():
     assert sweeper.statistics() == {'row_updates': 50 * 11, 'mean_staleness': 25.5, 'largest_staleness': 50}
 
 
+@pytest.mark.parametrize('shared', [False, True], ids=['messages', 'shared'])
+@pytest.mark.parametrize('ahead', [0, 3, 30])
+def test_the_staleness_is_that_of_the_values_each_sweep_has_begun_with(shared, ahead):
+    """Also where many sweeps are handed over together, and the others go on meanwhile."""
+    world = World(matrix(40, 8), np.ones(40), BOUNDS, [0, 19, 40], shared=shared, whole_blocks=False)
+    world.freeze('async')
+    world.resume(50, OMEGA)
+    mine, other = world.owners[0].sweeper, world.owners[1].sweeper
+    panels = sum(len(each) for each in world.owners[1].holding.panels.values())
+
+    def other_sweeps(count):
+        for _ in range(count * panels):
+            world.step(1, 1)
+            world.deliver_all()
+
+    def before(*step):
+        mine.before(*step)
+        return True
+
+    def after(*step):
+        mine.after(*step, {1: world.owners[0].outgoings[1].current})
+        if step[0] == world.owners[0].holding.blocks[-1]:
+            other_sweeps(1)
+        return True
+    other_sweeps(ahead)
+    while mine.finished < 20:
+        tasks = [task for task in mine.next_step() if task[2] <= 20]
+        assert len(tasks) > 2 or mine.finished == 0
+        mine.finish_step(world.owners[0].holding.sweep(tasks, before, after), 1e-3)
+    assert other.finished == 20 + ahead
+    told = mine.statistics()
+    assert (told['mean_staleness'], told['largest_staleness']) == (1 - ahead, 1 - ahead)
+
+
+def test_without_others_there_is_no_staleness():
+    world = solved(matrix(40, 8), np.ones(40), BOUNDS, [0, 40], 'async', 3, whole_blocks=False)
+    told = world.owners[0].sweeper.statistics()
+    assert (told['mean_staleness'], told['largest_staleness']) == (0, 0)
+
+
 def test_in_async_own_blocks_see_each_others_newest_values():
     A, b = matrix(40, 9), np.arange(40.0)
     world = solved(A, b, BOUNDS, [0, 40], 'async', 3, whole_blocks=False)

@@ -21,6 +21,7 @@ RETRY = 0.5
 
 def make_directory(roster):
     """The actor 'directory' of the node whose worker processes `roster` lists."""
+    serving = {}        # by client; one that asks anew has not heard the one before
 
     def directory(engine, client, request=0, lease=LEASE, coro=None):
         """Tell `client` what the node is, at once and then as a heartbeat, and every loss and return of a child.
@@ -41,6 +42,9 @@ def make_directory(roster):
         bool
             True after a `Goodbye`, False after the lease.
         """
+        if client in serving:
+            serving[client].send(Goodbye())
+        serving[client] = coro
         roster.subscribe(coro)
         engine.hold(client.location)
         try:
@@ -48,6 +52,8 @@ def make_directory(roster):
             yield engine.connect(client.location, lease / BEATS)
             return (yield from _serve(engine, roster, client, request, lease, coro))
         finally:
+            if serving.get(client) is coro:
+                del serving[client]
             roster.unsubscribe(coro)
             engine.release(client.location)
 

@@ -1,5 +1,5 @@
 """A node's directory on the simulator: nothing that happens to a child is lost on the way to the client."""
-from coro_sor.directory import make_directory
+from coro_sor.directory import BEATS, make_directory
 from coro_sor.node_messages import ChildLost, ChildStarted, Goodbye, NodeInfo
 from coro_sor.roster import Roster
 from coro_sor.simulation import Network, Simulation
@@ -13,10 +13,10 @@ def world(network, happenings=()):
     node, client = simulation.machine('node'), simulation.machine('client')
     roster = Roster('node')
     roster.started(1000, 1)
-    ended = []
+    ended, made = [], make_directory(roster)
 
     def directory(*arguments, **coro):
-        ended.append((yield from make_directory(roster)(*arguments, **coro)))
+        ended.append((yield from made(*arguments, **coro)))
 
     node.serve('directory', directory)
     for time, change in happenings:
@@ -95,3 +95,19 @@ def test_a_client_that_ended_without_a_goodbye_is_forgotten_after_the_lease():
         return list(ended)
     client.spawn(listener, node, 1.0, [])
     assert simulation.run(node, observer) == [False]
+
+
+def asks_again(engine, node, times, heard, coro=None):
+    for _ in range(times):
+        yield engine.start(node.location, 'directory', (coro, 5, LEASE), 60.0)
+    end = engine.now() + LEASE
+    while engine.now() < end:
+        heard.append((yield coro.receive(timeout=end - engine.now(), alarm_value=None)))
+    return True
+
+
+def test_a_client_that_asks_again_is_served_once():
+    simulation, node, client, ended = world(Network(), [])
+    heard = []
+    simulation.run(client, asks_again, node, 5, heard)
+    assert len(ended) == 4 and len(heard) < 5 + 2 * BEATS

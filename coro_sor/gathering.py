@@ -65,7 +65,8 @@ class Node:
             self._children[message.address, message.port] = message.pid
         elif isinstance(message, ChildLost):
             self._lost.add((message.port, message.pid))
-            self._children.pop((message.address, message.port), None)
+            if self._children.get((message.address, message.port)) == message.pid:
+                del self._children[message.address, message.port]
 
     @property
     def usable(self):

@@ -16,16 +16,19 @@ import types
 from .incoming import Early, Incoming
 from .links import Link
 from .messages import (Bind, Bound, Collect, Failed, Freeze, Heartbeat, Looked, MakeRows, Message, Prepare, ReadRows,
-                       Resume, Resumed, Rows, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed, Taken, Values,
-                       Vectors)
+                       Request, Resume, Resumed, Rows, Share, Shown, Slices, Stop, Stopped, Subscribe, Subscribed,
+                       Taken, Values, Vectors)
 from .neighbours import Neighbours, Untimely
 from .order import Order
+from .refusing_owner import RefusingOwner
 from .reporting import Reporter, beat_all, owner_statistics
 from .schedule import exact
 from .sweeping import Sweeper, sweep_all
-from .sweeping_owner import PARKED, SweepingOwner
+from .sweeping_owner import PARKED, Broken
 
 __all__ = ['BlockOwner', 'block_owner']
+
+_ANSWERS = 10_000       # kept at most: who is asked more between two freezes has long been heard
 
 _TRANSITIONS = {
     ('LOADING', Rows): 'LOADING', ('LOADING', ReadRows): 'LOADING', ('LOADING', MakeRows): 'LOADING',
@@ -71,7 +74,7 @@ def block_owner(engine, solve, coordinator, assignment, coro=None):
     return True
 
 
-class BlockOwner(SweepingOwner):
+class BlockOwner(RefusingOwner):
     """State of one owner; the actor's coroutines share it, all in one thread."""
 
     def __init__(self, engine, solve, coordinator, assignment, coro):
@@ -82,7 +85,10 @@ class BlockOwner(SweepingOwner):
         self._answers = {}              # of requests that must not be carried out twice
         self._forgotten = 0             # the coordinator waits for no answer to requests numbered below
         self._freeze = None             # the request that waits for its look
-        self._early, self._untimely = Early(), Untimely()
+        limit = self._settings['chunk_bytes'] // 8
+        # Of each of the others a subscription in parts, and word that it shares memory.
+        self._untimely = Untimely(len(assignment.owner_bounds) - 1, len(self.holding.b) // limit + 2)
+        self._early = Early()
         self._heard = engine.now()
         self._parked = self._paused = False
         self._bound_in = -1
@@ -96,12 +102,9 @@ class BlockOwner(SweepingOwner):
         self._sweeper = self._sweeping = None
         self._schedule, self._frozen = 'async', True
         self._reporter = Reporter(solve, self.index, self._settings['report_interval'])
-        self._coordinator = self._link(coordinator, self._reporter.produce)
+        self._coordinator = Link(engine, coordinator, self._settings['retry'], self._settings['delivery_timeout'],
+                                 self._reporter.produce)
         self._beating = engine.spawn(beat_all, self)
-
-    def _link(self, reference, produce, connected=True):
-        return Link(self._engine, reference, self._settings['retry'], self._settings['delivery_timeout'], produce,
-                    connected)
 
     # ---- the mailbox
 
@@ -109,8 +112,8 @@ class BlockOwner(SweepingOwner):
         """Take messages until stopped."""
         while self._state != 'STOPPED':
             message = yield self._coro.receive()
-            if isinstance(message, Exception):
-                raise message
+            if isinstance(message, Broken):
+                raise message.error
             if message is _EXPIRED:
                 return False
             if message is PARKED:
@@ -127,15 +130,17 @@ class BlockOwner(SweepingOwner):
             if message.epoch > self._bound_in:
                 self._untimely.keep(message)
         elif isinstance(message, (Subscribe, Subscribed, Share, Taken)):
-            self._neighbours.take(message)
+            self._agree(message)
             self._finish_binding()
-        else:
+        elif isinstance(message, Request) or isinstance(message, Heartbeat) and message.owner == -1:
             self._heard = self._engine.now()
             if self._paused:
                 self._paused = False
                 self.wake_sweeper()
             if not isinstance(message, Heartbeat):
                 yield from self._obey(message)
+        else:
+            self.refuse(message, 'it is for no owner')
 
     def _obey(self, request):
         if request.request < self._forgotten:
@@ -145,11 +150,15 @@ class BlockOwner(SweepingOwner):
             if answer is not None:
                 self._coordinator.tell(answer)
             return
-        if isinstance(request, (Bind, Freeze, Resume, Collect)) and self._outdated(request):
+        if isinstance(request, (Bind, Freeze, Resume, Collect, Vectors)) and self.outdated(request):
             return
         after = _TRANSITIONS.get((self._state, type(request)))
-        if after is None:
-            raise RuntimeError('%s in state %s' % (type(request).__name__, self._state))
+        fault = 'not in state %s' % self._state if after is None else self.fault(request)
+        if fault:
+            self.refuse(request, fault)
+            return
+        if len(self._answers) >= _ANSWERS:
+            del self._answers[next(iter(self._answers))]
         self._answers[request.request] = None
         self._busy = True
         self._state, before = after, self._state
@@ -164,15 +173,6 @@ class BlockOwner(SweepingOwner):
         elif answer is not None:
             self._answer(answer)
 
-    def _outdated(self, request):
-        """Old epochs are dropped, and what comes too early: it will be repeated."""
-        if isinstance(request, (Bind, Freeze)):
-            return request.epoch <= self._epoch
-        looking = self._freeze is not None
-        if isinstance(request, Resume) and not exact(self._schedule):
-            looking = not self._frozen      # without a stalled neighbour's slices 'async' may go on
-        return request.epoch != self._epoch or looking or self._state != 'FROZEN'
-
     def _answer(self, answer):
         self._answers[answer.request] = answer
         self._coordinator.tell(answer)
@@ -182,15 +182,16 @@ class BlockOwner(SweepingOwner):
     def _bind(self, request, before):
         self._begin(request)
         if self._sweeping is not None:
-            yield from self._until_parked()
+            yield from self.until_parked()
             self._part()
         self._incoming = Incoming(self.holding.x, self._reads, self.holding.keys, self.holding.bounds, self._owners)
         self._neighbours = Neighbours(self._engine, self._solve, request.epoch, self.holding, self._incoming,
-                                      self._link, self._settings)
+                                      self._settings)
         self._bound_in = request.epoch
         self._neighbours.meet(request.peers, self._reads)
+        self._watched = [block for block, owner in enumerate(self._owners) if owner in request.peers]
         for message in self._untimely.take(request.epoch):
-            self._neighbours.take(message)
+            self._agree(message)
         if self._sweeping is None:
             self._sweeper = Sweeper(self.holding, self._incoming, self._neighbours.outgoings,
                                     self._settings['max_staleness'])
@@ -208,15 +209,16 @@ class BlockOwner(SweepingOwner):
         for told in (self._neighbours.statistics(), self._incoming.statistics()):
             self._past.update({name: count for name, count in told.items() if not name.startswith('neighbours')})
 
-    def _until_parked(self):
-        while not self._parked:
-            yield self._coro.sleep(0.001)       # the pool thread still writes
-        return True
+    def _agree(self, message):
+        fault = self.agreement_fault(message)
+        if fault:
+            self.refuse(message, fault)
+        else:
+            self._neighbours.take(message)
 
     def _finish_binding(self):
         if isinstance(self._freeze, Bind) and self._neighbours.settled:
             bind, self._freeze = self._freeze, None
-            self._watched = [block for block, owner in enumerate(self._owners) if owner in bind.peers]
             self._answer(Bound(self._solve, bind.request, self.index))
 
     # ---- freezing and looking
@@ -260,9 +262,12 @@ class BlockOwner(SweepingOwner):
                                     *sizes, self._sweeper.updates, self.holding.digest()))
 
     def _take_slices(self, message):
+        fault = self.values_fault(message) if message.epoch >= self._epoch else ''
         # Until it is parked, the pool thread may still write values of the older epoch into the same places of x.
-        if message.epoch > self._epoch or message.epoch == self._epoch and not self._frozen:
-            self._early.keep(message)
+        if fault:
+            self.refuse(message, fault)
+        elif message.epoch > self._epoch or message.epoch == self._epoch and not self._frozen:
+            self._early.keep(message, self._incoming.entries(message.owner))
         elif message.epoch == self._epoch and self._epoch:
             self._take_values(message)
             if self._freeze is not None:
@@ -292,14 +297,12 @@ class BlockOwner(SweepingOwner):
         return Resumed(self._solve, request.request, self.index, lowered, lowest)
 
     def _collect(self, request, before):
-        lo, hi = request.start, request.stop
-        if not self.holding.start <= lo < hi <= self.holding.stop:
-            raise ValueError('owner %d was asked for rows %d to %d' % (self.index, lo, hi))
-        return Values(self._solve, request.request, self.index, self._epoch, lo, self.holding.entries(lo, hi))
+        return Values(self._solve, request.request, self.index, self._epoch, request.start,
+                      self.holding.entries(request.start, request.stop))
 
     def _stop(self, request, before):
         if before == 'SWEEPING':
-            yield from self._until_parked()
+            yield from self.until_parked()
         stopped = Stopped(self._solve, request.request, self.index, owner_statistics(
             self.holding, self._coordinator, self._received, (self.computed, self.waited, self.exchanged),
             (self._neighbours, self._incoming, self._sweeper), self._past))
@@ -315,7 +318,7 @@ class BlockOwner(SweepingOwner):
         self._coordinator.tell_newest(Heartbeat(self._solve, self.index, self.holding.assignment.incarnation))
         unreachable = self._neighbours and self._neighbours.unreachable()
         if unreachable:
-            self._coro.send(unreachable)
+            self._coro.send(Broken(unreachable))
         silence = 0.0 if self._busy else self._engine.now() - self._heard
         if silence > self._settings['patience']:
             self._paused = True

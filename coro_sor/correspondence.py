@@ -1,55 +1,19 @@
 """The coordinator's mail: requests to owners and their answers, reports, heartbeats, and who is lost."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from .gathering import Place
+from .answers import answer_fault, statistics_fault
 from .links import Link
+from .losses import Cancelled, Loss, OwnersLost
 from .messages import Answer, Cancel, Failed, Heartbeat, Message, Report, Request, Resumed, Stopped
 from .node_messages import ChildLost, ChildStarted, Found, NodeInfo, Started
+from .refusals import Refusals
 from .solution import WorkerFailed
 
-__all__ = ['Cancelled', 'Correspondence', 'Loss', 'OwnersLost']
+__all__ = ['Correspondence']
 
 OWNER_SETTINGS = ('panel_nonzeros', 'exchanges', 'chunk_bytes', 'report_interval', 'patience', 'lease', 'retry',
                   'connect_timeout', 'delivery_timeout', 'max_staleness', 'exchange', 'exchange_every', 'storage',
                   'seed')
-
-
-class Cancelled(Exception):
-    """The user wants an end before iterating has begun."""
-
-
-class OwnersLost(Exception):
-    """What is under way can't be finished before the owners in `Correspondence.lost` are replaced."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """Why an owner has no worker process.
-
-    Attributes
-    ----------
-    place : Place
-        Where it was, or is to be started at first.
-    reason : str
-        Empty where it was not started yet.
-    seconds : float
-        When it was noticed.
-    phase : str
-        What the run was doing then.
-    returns : bool
-        Whether the node will soon have another worker process instead.
-    traceback : str or None
-        The owner's own, where it sent one.
-    """
-
-    place: Place
-    reason: str
-    seconds: float
-    phase: str = ''
-    returns: bool = False
-    traceback: str | None = None
 
 
 class Correspondence:
@@ -74,6 +38,10 @@ class Correspondence:
         Owners that must be started, by number.
     suspects : set of (str, int)
         Worker processes that have fallen silent or could not be used.
+    full : set of (str, int)
+        Those that had not the memory for an owner's rows.
+    losses : list of int
+        How often each owner's process ended, or had no memory, since a look was complete.
     nodes : list of Node
     started : dict of int to Started
         What became of attempts to start owners, by incarnation.
@@ -96,7 +64,7 @@ class Correspondence:
         self._incarnations = 0
         self._epoch = -1
         self._beat = self._awake = engine.now()
-        self.suspects = set()
+        self.suspects, self.full, self._refusals = set(), set(), Refusals('coordinator')
         self.expect([])
 
     def expect(self, places):
@@ -107,6 +75,7 @@ class Correspondence:
         self.reports, self.stopped = {}, {}
         self._asked, self._answered = [], {}
         self._heard, self._incarnation = [now] * len(places), [0] * len(places)
+        self.losses = [0] * len(places)
         self.started = {}
         self._homes = {}            # of every incarnation: its worker process
 
@@ -137,6 +106,7 @@ class Correspondence:
         self.lost[owner] = Loss(place, 'the worker at %s:%d on node %s, owner of %s, %s' % (
             *place.location, place.node, self.describe(owner), reason), self.engine.now(), self.phase(), returns,
             traceback)
+        self.losses[owner] += returns or traceback is not None
         self.owners[owner].close()
         self.engine.release(place.location)
         self.reports.pop(owner, None)
@@ -170,12 +140,6 @@ class Correspondence:
         for link in self.owners:
             if link is not None:
                 link.forget(kind)
-
-    def ask_all(self, kind, *content):
-        """Ask every owner the same and wait; the answers in the owners' order."""
-        for owner in range(len(self.owners)):
-            self.ask(owner, kind, *content)
-        return (yield from self.answers())
 
     def answers(self, deadline=None):
         """Wait for the answers to all that was asked since the last call, in that order.
@@ -246,7 +210,7 @@ class Correspondence:
             self.started[message.incarnation] = message
         elif isinstance(message, Found):
             self.nodes[message.request].directory = message.directory
-        elif isinstance(message, (NodeInfo, ChildLost, ChildStarted)):
+        elif isinstance(message, (NodeInfo, ChildLost, ChildStarted)) and 0 <= message.request < len(self.nodes):
             self.nodes[message.request].take(message, self.engine.now())
             if isinstance(message, ChildLost):
                 self._take_loss(message)
@@ -271,18 +235,27 @@ class Correspondence:
             self.take_report(message)
         elif isinstance(message, Heartbeat):
             self._hear_from(owner)
-        elif isinstance(message, Failed) and not self.tolerant and owner not in self.lost:
-            self._take_failure(message)
+        elif isinstance(message, Failed):
+            if not self.tolerant and owner not in self.lost:
+                self._take_failure(message)
+        elif not isinstance(message, Report):
+            self._refusals.note(message, 'it is for no coordinator')
 
     def _hear_from(self, owner):
         self._heard[owner] = self.engine.now()
 
     def _take_answer(self, message):
-        if isinstance(message, Stopped):
+        if isinstance(message, Stopped) and not statistics_fault(message.statistics):
             self.stopped[message.owner] = message.statistics
         link = self.owners[message.owner]
-        if link is None or not link.answered(message.request):
+        request = link and link.asked(message.request)
+        if not request:
             return      # a repetition, or of one that was lost
+        fault = answer_fault(request, message, len(self.owners))
+        if fault:
+            self._refusals.note(message, fault)
+            return
+        link.answered(message.request)
         self._hear_from(message.owner)
         if isinstance(message, Resumed):
             self.take_resumed(message)
@@ -295,7 +268,7 @@ class Correspondence:
             raise WorkerFailed('the worker at %s:%d on node %s, owner of %s, %s' % (
                 *place.location, place.node, self.describe(message.owner), text), message.traceback)
         # Another process may have more.
-        self.suspects.add(place.location)
+        self.full.add(place.location)
         self.lose(message.owner, text, traceback=message.traceback)
 
     def _take_loss(self, loss):

@@ -1,10 +1,12 @@
 """The directory of a node: tells every client which worker processes there are, and what becomes of them."""
 from __future__ import annotations
 
+import math
 import socket
 
 from . import __version__
 from .node_messages import ChildLost, ChildStarted, Goodbye, NodeInfo
+from .refusals import Refusals
 from .roster import Change, resident_bytes, usable_cores
 
 __all__ = ['LEASE', 'make_directory']
@@ -17,6 +19,10 @@ BEATS = 6
 
 RETRY = 0.5
 """Longest pause in seconds before a message that did not arrive is sent again."""
+
+_LEASES = 0.1, 86400.0      # seconds of the shortest and of the longest lease, whatever the client asks for
+_REQUESTS = 1 << 62     # numbers that a message may hold
+_ABOUT = 0.999          # of a beat: a pause may end a little early
 
 
 def make_directory(roster):
@@ -40,8 +46,13 @@ def make_directory(roster):
         Returns
         -------
         bool
-            True after a `Goodbye`, False after the lease.
+            True after a `Goodbye`, False after the lease; False at once where an argument is of the wrong kind.
         """
+        refusals = Refusals('directory')
+        if not _is_client(client, request, lease):
+            refusals.note(client, 'no client, number and lease')
+            return False
+        lease = min(max(lease, _LEASES[0]), _LEASES[1])
         if client in serving:
             serving[client].send(Goodbye())
         serving[client] = coro
@@ -50,7 +61,7 @@ def make_directory(roster):
         try:
             # Until it was held, the end of an earlier solve may have disconnected the client.
             yield engine.connect(client.location, lease / BEATS)
-            return (yield from _serve(engine, roster, client, request, lease, coro))
+            return (yield from _serve(engine, roster, client, request, lease, coro, refusals))
         finally:
             if serving.get(client) is coro:
                 del serving[client]
@@ -60,24 +71,32 @@ def make_directory(roster):
     return directory
 
 
-def _serve(engine, roster, client, request, lease, coro):
+def _is_client(client, request, lease):
+    return (hasattr(client, 'location') and hasattr(client, 'deliver') and type(request) is int
+            and 0 <= request < _REQUESTS and isinstance(lease, (int, float)) and 0 < lease < math.inf)
+
+
+def _serve(engine, roster, client, request, lease, coro, refusals):
     beat = lease / BEATS
     waiting = [_node_info(engine, roster, request)]
-    heard = engine.now()
+    heard = told = engine.now()
     while True:
         arrived = bool(waiting) and (yield client.deliver(waiting[0], timeout=beat)) == 1
         if arrived:
             del waiting[0]
-            heard = engine.now()
+            heard = told = engine.now()
         elif waiting and engine.now() - heard > lease:
             return False
-        pause = beat if not waiting else 0 if arrived else min(beat, RETRY)
+        # Whatever else comes in meanwhile, the next heartbeat is due a beat after the last word.
+        pause = max(0.0, told + beat - engine.now()) if not waiting else 0 if arrived else min(beat, RETRY)
         message = yield coro.receive(timeout=pause, alarm_value=None)
         if isinstance(message, Goodbye):
             return True
         if isinstance(message, Change):
             waiting.append(_news(request, message))
-        elif not waiting:
+        elif message is not None:
+            refusals.note(message, 'it is for no directory')
+        if not waiting and engine.now() - told >= beat * _ABOUT:
             waiting.append(_node_info(engine, roster, request))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import collections
 
+import numpy as np
 
 from .messages import Shown, Slices
 from .partition import subset
@@ -10,40 +11,61 @@ from .schedule import exact, needs
 
 __all__ = ['Early', 'Incoming']
 
+_EPOCHS = 4         # kept of a sender, so that one that is wrong about the epoch can't drive out what is needed
+_AHEAD = 16         # sweeps that a sender is ahead of what has come in at most; two of them if it keeps to the rules
+
 
 class Early:
-    """Slices of epochs that have not begun here: of each sender only the newest epoch's.
+    """Slices of epochs that have not begun here: of each sender those of its newest epochs.
 
     Of each entry the frozen and the newest value are kept, so that a sender that runs free fills no memory. In 'sync'
     and 'ordered' nothing is lost by that: nobody sweeps before all have frozen.
     """
 
     def __init__(self):
-        self._kept = {}
+        self._kept = {}         # by owner and epoch
 
-    def keep(self, message):
-        """Keep `Slices` or `Shown` for later."""
-        epoch, kept = self._kept.get(message.owner, (0, {}))
-        if message.epoch < epoch:
-            return
-        if message.epoch > epoch:
-            kept = {}
-            self._kept[message.owner] = message.epoch, kept
+    def keep(self, message, entries):
+        """Keep `Slices` or `Shown` for later.
+
+        Parameters
+        ----------
+        message : Slices or Shown
+            Without a `Incoming.fault`.
+        entries : int
+            How many entries are read from the sender.
+        """
+        epochs = self._kept.setdefault(message.owner, {})
+        if message.epoch not in epochs:
+            if len(epochs) >= _EPOCHS:
+                oldest = min(epochs)
+                if message.epoch < oldest:
+                    return
+                del epochs[oldest]
+            epochs[message.epoch] = {}
+        kept = epochs[message.epoch]
         if isinstance(message, Shown):
             kept['shown'] = message
             return
+        # Every entry twice, and two empty parts of each block; only parts that overlap could be more.
+        room = 2 * entries - sum(len(other.values) for key, other in kept.items() if key != 'shown')
         at = 0
         for number, (block, sweep, u, v) in enumerate(message.parts.tolist()):
             key = block, u, sweep == 0
-            if key not in kept or kept[key].parts[0, 1] <= sweep:
-                kept[key] = Slices(message.solve, message.epoch, message.owner, message.parts[number:number + 1],
+            before = kept.get(key)
+            if before is None or before.parts[0, 1] <= sweep:
+                room -= v - u - (len(before.values) if before else 0)
+                if room < 0:
+                    return
+                kept[key] = Slices(message.solve, message.epoch, message.owner, message.parts[number:number + 1].copy(),
                                    message.values[at:at + v - u].copy())
             at += v - u
 
     def take(self, epoch):
         """What was kept for an epoch, which begins now; what was kept for older ones is forgotten."""
-        found = [message for of, kept in self._kept.values() if of == epoch for message in kept.values()]
-        self._kept = {owner: kept for owner, kept in self._kept.items() if kept[0] > epoch}
+        found = [message for epochs in self._kept.values() for message in epochs.get(epoch, {}).values()]
+        self._kept = {owner: {of: kept for of, kept in epochs.items() if of > epoch}
+                      for owner, epochs in self._kept.items()}
         return found
 
 
@@ -113,7 +135,7 @@ class Incoming:
         self._staged = collections.defaultdict(dict)
         self._whole = set()         # (block, sweep) that are here, but an older one is not
         self._missing = dict(self._sizes)
-        self._begun = set()
+        self._fresh = {owner: np.ones(size, dtype=bool) for owner, size in self._sizes.items()}
 
     def complete(self):
         """Whether the frozen x of this epoch is here."""
@@ -121,18 +143,40 @@ class Incoming:
 
     # ---- by messages
 
+    def entries(self, owner):
+        """How many entries are read from an owner."""
+        return self._sizes.get(owner, 0)
+
+    def fault(self, message):
+        """Why `Slices` or `Shown` can't be meant for what is read here; empty where they can."""
+        owner = message.owner
+        if owner not in self._first:
+            return 'there is no owner %d' % owner
+        if isinstance(message, Shown):
+            return '' if owner in self._shared else 'owner %d shares no memory' % owner
+        if owner in self._shared:
+            return 'owner %d shares memory' % owner
+        for block, _, u, v in message.parts.tolist():
+            if block >= len(self._owner_of) or self._owner_of[block] != owner:
+                return 'block %d is not of owner %d' % (block, owner)
+            _, first, last = self._ranges.get(block, (owner, 0, 0))
+            if u < v and not first <= u < v <= last:
+                return 'entries %d to %d are not read from block %d' % (u, v, block)
+        return ''
+
     def take(self, message):
-        """Take in `Slices` of this epoch."""
+        """Take in `Slices` of this epoch, without a `fault`."""
         self.bytes += message.values.nbytes
         at = 0
         for block, sweep, u, v in message.parts.tolist():
             values = message.values[at:at + v - u]
             at += v - u
             if sweep == 0:
-                self._take_frozen(message.owner, u, v, values)
+                if u < v:
+                    self._take_frozen(message.owner, u, v, values)
             elif exact(self._schedule):
                 self._stage(message.owner, block, sweep, u, v, values)
-            else:
+            elif u < v:
                 self._write_newest(message.owner, block, sweep, u, v, values)
 
     def _place(self, owner, u, v):
@@ -140,10 +184,11 @@ class Incoming:
         return slice(first + u, first + v)
 
     def _take_frozen(self, owner, u, v, values):
-        if u < v and (owner, u) not in self._begun:
-            self._begun.add((owner, u))
-            self._missing[owner] -= v - u
-            self._x[self._place(owner, u, v)] = values
+        fresh = self._fresh[owner][u:v]
+        if fresh.any():
+            self._missing[owner] -= int(fresh.sum())
+            self._x[self._place(owner, u, v)][fresh] = values[fresh]
+            fresh[:] = False
 
     def _write_newest(self, owner, block, sweep, u, v, values):
         pieces = self._newest.setdefault(block, {})
@@ -159,7 +204,8 @@ class Incoming:
             self.versions[block] = min(sweep for _, sweep in pieces.values())
 
     def _stage(self, owner, block, sweep, u, v, values):
-        if sweep <= self.versions.get(block, 0):
+        version = self.versions.get(block, sweep)
+        if not version < sweep <= version + _AHEAD:
             return
         parts = self._staged[block, sweep]
         parts[u] = owner, v, values
@@ -175,7 +221,7 @@ class Incoming:
 
     def take_shown(self, owner):
         """The frozen x of an owner is in shared memory."""
-        if self._missing.get(owner):
+        if self._missing.get(owner) and owner in self._shared:
             self._missing[owner] = 0
             self._copy(owner, 0, 0, self._sizes[owner])
 

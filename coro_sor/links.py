@@ -72,6 +72,11 @@ class Link:
         self._asked[message.request] = [message, 0.0, self._retry]
         self.wake()
 
+    def asked(self, request):
+        """The request's message that was asked by a number and waits for its answer; None where nothing does."""
+        asked = self._asked.get(request)
+        return asked and asked[0]
+
     def answered(self, request):
         """Note an answer; returns the request's message, None where nothing (any more) was asked by that number."""
         asked = self._asked.pop(request, None)

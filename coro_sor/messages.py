@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .message_base import Answer, Message, Request
+from .message_base import Answer, Message, Request, check_fields
 from .node_messages import MESSAGES as NODE_MESSAGES
 from .owner_messages import Share, Shown, Slices, Subscribe, Subscribed
 
@@ -41,11 +41,15 @@ class Assignment:
     """The fields of Options that an owner needs."""
 
     def __post_init__(self):
-        bounds = self.block_bounds
-        if bounds.ndim != 1 or len(bounds) < 2 or bounds[0] != 0 or (np.diff(bounds) <= 0).any():
+        check_fields(self)
+        bounds, owners = self.block_bounds, self.owner_bounds
+        if len(bounds) < 2 or bounds[0] != 0 or (bounds[1:] <= bounds[:-1]).any():
             raise ValueError('block bounds do not ascend from 0')
-        if not 0 <= self.owner < len(self.owner_bounds) - 1 or not np.isin(self.owner_bounds, bounds).all():
+        if not 0 <= self.owner < len(owners) - 1 or not np.isin(owners, bounds).all() or (
+                owners[0], owners[-1]) != (0, bounds[-1]) or (owners[1:] <= owners[:-1]).any():
             raise ValueError('owner bounds are no block bounds')
+        if not np.array_equal(np.sort(self.sequence), np.arange(len(bounds) - 1)):
+            raise ValueError('the sequence is none of all blocks')
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,25 +11,43 @@ from .solution import Unreachable
 
 __all__ = ['Neighbours', 'Untimely']
 
+_EPOCHS = 2         # kept of an owner, so that one that is wrong about the epoch can't drive out what is needed
+_ANSWERS = {Subscribe: Subscribed, Share: Taken}
+
 
 class Untimely:
-    """Requests of neighbours that came before this owner was bound to them: of each owner the newest epoch's."""
+    """Requests of neighbours that came before this owner was bound to them: of each owner those of its newest epochs.
 
-    def __init__(self):
-        self._kept = {}
+    What finds no room will be repeated.
+
+    Parameters
+    ----------
+    owners : int
+        How many there are.
+    most : int
+        Requests that one of them makes at most.
+    """
+
+    def __init__(self, owners, most):
+        self._kept, self._owners, self._most = {}, owners, most     # by owner and epoch, and then by request
 
     def keep(self, message):
         """Keep a request that carries an epoch."""
-        epoch, kept = self._kept.get(message.owner, (-1, {}))
-        if message.epoch > epoch:
-            epoch, kept = self._kept[message.owner] = message.epoch, {}
-        if message.epoch == epoch:
-            kept[message.request] = message
+        if not 0 <= message.owner < self._owners:
+            return
+        epochs = self._kept.setdefault(message.owner, {})
+        if message.epoch not in epochs and len(epochs) >= _EPOCHS and message.epoch > min(epochs):
+            del epochs[min(epochs)]
+        if message.epoch in epochs or len(epochs) < _EPOCHS:
+            kept = epochs.setdefault(message.epoch, {})
+            if len(kept) < self._most:
+                kept[message.request] = message
 
     def take(self, epoch):
         """What was kept for an epoch; what was kept for older ones is forgotten."""
-        found = [message for of, kept in self._kept.values() if of == epoch for message in kept.values()]
-        self._kept = {owner: kept for owner, kept in self._kept.items() if kept[0] > epoch}
+        found = [message for epochs in self._kept.values() for message in epochs.get(epoch, {}).values()]
+        self._kept = {owner: {of: kept for of, kept in epochs.items() if of > epoch}
+                      for owner, epochs in self._kept.items()}
         return found
 
 
@@ -44,8 +62,6 @@ class Neighbours:
         Of the `Bind`.
     holding : Holding
     incoming : Incoming
-    make_link : callable
-        ``make_link(reference, produce, connected)`` gives a Link.
     settings : dict
         Of the assignment.
 
@@ -55,9 +71,9 @@ class Neighbours:
         By owner.
     """
 
-    def __init__(self, engine, solve, epoch, holding, incoming, make_link, settings):
+    def __init__(self, engine, solve, epoch, holding, incoming, settings):
         self._engine, self._solve, self._holding, self._incoming = engine, solve, holding, incoming
-        self._epoch, self._make_link, self._settings = epoch, make_link, settings
+        self._epoch, self._settings = epoch, settings
         self._index = holding.assignment.owner
         self._limit = settings['chunk_bytes'] // 8
         self.outgoings, self._links = {}, {}
@@ -87,7 +103,8 @@ class Neighbours:
                 self._engine.hold(location)
                 self._held.append(location)
             outgoing = self.outgoings[owner] = Outgoing(self._solve, self._index, self._holding, self._limit)
-            self._links[owner] = self._make_link(reference, outgoing.produce, here)
+            self._links[owner] = Link(self._engine, reference, self._settings['retry'],
+                                      self._settings['delivery_timeout'], outgoing.produce, here)
         for owner in peers:
             self._subscribe(owner, reads.get(owner, Reads((0, 0))))
 
@@ -100,13 +117,29 @@ class Neighbours:
 
     def _ask(self, owner, kind, *content):
         number = Link.number()
-        self._unagreed[number] = owner, content
+        self._unagreed[number] = owner, kind, content
         self._links[owner].ask(kind(self._solve, number, self._index, self._epoch, *content))
 
-    def take(self, message):
-        """Take a neighbour's request, or its answer to an own one."""
+    def fault(self, message):
+        """Why a neighbour's request, or answer to an own one, makes no sense here; empty where it does."""
         if message.owner not in self._links:
-            return
+            return 'owner %d is no neighbour' % message.owner
+        if isinstance(message, Subscribe):
+            read = Reads(message.entries)
+            return 'a part of %d entries' % read.size if read.size > self._limit else \
+                self.outgoings[message.owner].fault(message.first, message.total, message.entries)
+        asked = self._unagreed.get(message.request)
+        if isinstance(message, Share) or asked is None:
+            return ''       # an answer may come twice
+        owner, kind, content = asked
+        if owner != message.owner or type(message) is not _ANSWERS[kind]:
+            return 'request %d is another one' % message.request
+        if kind is Subscribe and (message.first, len(message.diagonal)) != (content[0], Reads(content[2]).size):
+            return 'other entries were asked for'
+        return ''
+
+    def take(self, message):
+        """Take a neighbour's request, or its answer to an own one, without a `fault`."""
         if isinstance(message, Subscribe):
             self._take_subscription(message)
         elif isinstance(message, Share):
@@ -148,7 +181,7 @@ class Neighbours:
         asked = self._unagreed.pop(message.request, None)
         if asked is None:
             return
-        owner, content = asked
+        owner, _, content = asked
         self._links[owner].answered(message.request)
         if isinstance(message, Subscribed):
             first, size, _ = content

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .message_base import check_fields
+
 __all__ = ['ChildLost', 'ChildStarted', 'Found', 'Goodbye', 'MESSAGES', 'NodeInfo', 'Started']
 
 
@@ -25,6 +27,9 @@ class NodeInfo:
     hostname: str
     """Name that the node's machine gives itself."""
 
+    def __post_init__(self):
+        check_fields(self)
+
 
 @dataclass(frozen=True)
 class ChildLost:
@@ -44,6 +49,9 @@ class ChildLost:
     reason: str
     """How it ended, such as 'signal SIGKILL' or 'exit status 1'."""
 
+    def __post_init__(self):
+        check_fields(self)
+
 
 @dataclass(frozen=True)
 class ChildStarted:
@@ -57,6 +65,9 @@ class ChildStarted:
     """Its port."""
     pid: int
     """Its process id."""
+
+    def __post_init__(self):
+        check_fields(self)
 
 
 @dataclass(frozen=True)

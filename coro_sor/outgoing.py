@@ -52,14 +52,24 @@ class Outgoing:
 
     # ---- what the neighbour reads
 
+    def fault(self, first, total, entries):
+        """Why entries can't be part of what a neighbour reads here; empty where they can."""
+        holding, read = self._holding, Reads(entries)
+        if not 0 <= first <= first + read.size <= total <= holding.stop - holding.start or not read.size and total:
+            return '%d entries from %d on are no part of %d' % (read.size, first, total)
+        ends = (entries[0], entries[-1] - isinstance(entries, tuple)) if read.size else (holding.start, holding.start)
+        if not holding.start <= ends[0] <= ends[1] < holding.stop:
+            return 'rows %d to %d are of others' % ends
+        return '' if isinstance(entries, tuple) or (entries[1:] > entries[:-1]).all() else 'rows do not ascend'
+
     def subscribe(self, first, total, entries):
-        """Note entries that the neighbour wants; returns whether these were the last."""
+        """Note entries without a `fault` that the neighbour wants; returns whether these were the last."""
         if self._reads is None and first == sum(len(piece) for piece in self._parts):
             piece = np.arange(*entries) if isinstance(entries, tuple) else entries
-            if len(piece) and not self._holding.start <= piece[0] <= piece[-1] < self._holding.stop:
-                raise ValueError('owner %d was asked for rows that it does not own' % self._owner)
+            if self._parts and len(piece) and piece[0] <= self._parts[-1][-1]:
+                return False
             self._parts.append(piece)
-            if sum(len(piece) for piece in self._parts) == total:
+            if sum(len(piece) for piece in self._parts) >= total:
                 self._settle(np.concatenate(self._parts))
         return self._reads is not None
 

@@ -72,8 +72,12 @@ class Slices(Message):
     """The entries of all parts, one after the other."""
 
     def __post_init__(self):
+        super().__post_init__()
         parts = self.parts
-        if parts.ndim != 2 or parts.shape[1] != 4 or parts.dtype != np.int64 or (parts < 0).any():
+        if parts.ndim != 2 or parts.shape[1] != 4 or parts.dtype != np.int64 or len(parts) and parts.min() < 0:
             raise ValueError('parts are no (k, 4) numbers')
-        if self.values.dtype != np.float64 or self.values.shape != (int((parts[:, 3] - parts[:, 2]).sum()),):
+        size = len(self.values)
+        # Each for itself, so that their sum can't be right by wrapping around.
+        sizes = [v - u if 0 <= v - u <= size else -1 for u, v in parts[:, 2:].tolist()]
+        if -1 in sizes or sum(sizes) != size:
             raise ValueError('the values do not fit the parts')

@@ -5,7 +5,7 @@ import collections
 import os
 import threading
 
-__all__ = ['Change', 'Roster', 'resident_bytes', 'usable_cores']
+__all__ = ['Change', 'Roster', 'free_bytes', 'resident_bytes', 'usable_cores']
 
 Change = collections.namedtuple('Change', 'address port pid reason')
 Change.__doc__ = """Told to subscribers: a worker process got ready (`reason` is None) or ended for `reason`."""
@@ -26,6 +26,18 @@ def resident_bytes(pid):
             return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
     except (OSError, IndexError):
         return None
+
+
+def free_bytes():
+    """Memory that this machine could give to processes, in bytes; None where the system doesn't tell."""
+    try:
+        with open('/proc/meminfo', encoding='ascii') as file:
+            for line in file:
+                if line.startswith('MemAvailable:'):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    return None
 
 
 class Roster:

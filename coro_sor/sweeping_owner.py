@@ -5,10 +5,17 @@ from .loading_owner import LoadingOwner
 from .schedule import exact
 from .stepping import Hooks
 
-__all__ = ['PARKED', 'SweepingOwner']
+__all__ = ['Broken', 'PARKED', 'SweepingOwner']
 
 PARKED = object()
 """What an owner tells itself when its sweeper begins to wait, so that it looks where a look is due."""
+
+
+class Broken:
+    """What an owner tells itself when it cannot go on, for `error`; no bare exception, which anybody might send."""
+
+    def __init__(self, error):
+        self.error = error
 
 
 class SweepingOwner(LoadingOwner):
@@ -57,9 +64,15 @@ class SweepingOwner(LoadingOwner):
     def failed(self, error):
         """The sweeper met an exception."""
         self._parked = True     # it writes no more; a stop need not wait for it
-        self._coro.send(error)
+        self._coro.send(Broken(error))
 
     def wake_sweeper(self):
         if self._parked and self._sweeping is not None:
             self._parked = False
             self._sweeping.send(True)
+
+    def until_parked(self):
+        """Wait until the pool thread writes no more."""
+        while not self._parked:
+            yield self._coro.sleep(0.001)
+        return True

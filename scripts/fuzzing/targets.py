@@ -6,7 +6,8 @@ import importlib
 __all__ = ['NAMES', 'make']
 
 _HOMES = {'npy': 'arrays', 'npz': 'arrays', 'mtx': 'texts', 'mtx.gz': 'texts', 'text': 'texts', 'vectors': 'texts',
-          'graph': 'texts', 'checkpoint': 'files', 'options': 'settings', 'codec': 'wire', 'frames': 'frames'}
+          'graph': 'texts', 'checkpoint': 'files', 'options': 'settings', 'codec': 'wire', 'frames': 'frames',
+          'owner': 'mailboxes', 'coordinator': 'company', 'directory': 'company'}
 
 NAMES = list(_HOMES)
 """What there is."""

@@ -234,11 +234,14 @@ def test_pieces_of_a_range_become_one_range():
     assert sent(made) == [([[0, 0, 0, 5]], [2.0, 3.0, 4.0, 5.0, 6.0])]
 
 
-@pytest.mark.parametrize('entries', [(6, 9), (3, 5), np.array([4, 8])], ids=str)
-def test_a_subscription_to_rows_of_others_is_refused(entries):
+@pytest.mark.parametrize('first, total, entries', [
+    (0, 3, (6, 9)), (0, 3, (3, 5)), (0, 3, np.array([4, 8])), (0, 3, np.array([-4, 5])), (0, 2, np.array([5, 4])),
+    (0, 2, np.array([4, 4])), (0, 10**18, (0, 10**18)), (0, 10**18, (4, 5)), (2, 3, (4, 6)), (-1, 3, (4, 6)),
+    (0, 3, (5, 5)), (0, 3, np.empty(0, dtype=int))], ids=str)
+def test_a_subscription_that_does_not_lie_in_own_rows_is_faulty(first, total, entries):
     made = Outgoing('s', 1, holding(4, 8, {1: [(0, 4)]}), 100)
-    with pytest.raises(ValueError, match='does not own'):
-        made.subscribe(0, 3, entries)
+    assert made.fault(first, total, entries)
+    assert not made.fault(0, 4, (4, 8)) and not made.fault(2, 4, np.array([5, 7])) and not made.fault(0, 0, (0, 0))
 
 
 # ---- through shared memory

@@ -215,20 +215,22 @@ def test_a_node_that_does_not_answer_is_named_and_ends_with_status_3(folder):
 
 
 @pytest.mark.parametrize('verbose', [False, True])
-def test_a_lost_worker_ends_with_status_3_and_the_files_are_written(start, folder, verbose):
-    solve = start(*ENDLESS, '--stop-timeout', '0.5', *(['-v'] if verbose else []))
+def test_where_all_workers_and_their_supervisor_are_lost_it_ends_with_status_3_and_writes_the_files(
+        start, folder, verbose):
+    solve = start(*ENDLESS, '--patience', '1', '--lease', '2', '--stop-timeout', '0.5', *(['-v'] if verbose else []))
     solve.wait_until_shown(b'iterate')
-    _, worker, _ = workers = solve.workers()
-    os.kill(worker, signal.SIGKILL)
+    workers = solve.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
     status, out, shown = solve.end()
     assert status == 3
     assert out.startswith('workers_lost: ')
-    assert 'was lost: signal SIGKILL' in shown
+    assert 'no worker is left' in shown
     assert ('Traceback' in shown) == verbose
     assert len(np.loadtxt(folder / 'x.txt')) == 400
     assert read_report(folder)['status'] == 'workers_lost'
     assert read_report(folder)['residual_norm'] > 0
-    wait_until(lambda: not any(map(is_alive, workers)), 'no worker process is left')
+    assert not any(map(is_alive, workers))
 
 
 def test_a_file_that_cannot_be_written_ends_with_status_2_and_the_other_is_written(folder):

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from coro_sor.launch import first_line
+from coro_sor.problems import poisson2d
 from namespaces import two_hosts  # noqa: F401  (a fixture)
-from processes import environment
+from processes import environment, wait_until
+from runs import memfds_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -89,3 +92,46 @@ def test_a_link_of_ten_megabits_carries_a_dense_system(two_hosts, secret_file): 
     with node_on(two_hosts.a, secret_file), node_on(two_hosts.b, secret_file):
         found = outcome(solve(two_hosts, secret_file, 0, 1200))     # 5.8 MB for the other host
     assert found['status'] == 'converged' and found['true'] <= 1.001e-8 * 1200 ** 0.5
+
+
+def command_on(host, *arguments):
+    """The command of coro-sor on a host, its output piped."""
+    return host.popen([sys.executable, '-W', 'error', '-m', 'coro_sor', *map(str, arguments)], stdout=subprocess.PIPE,
+                      stderr=subprocess.PIPE, text=True, env=environment())
+
+
+def told_by(process, report):
+    """The report of a command that has to end with status 0 and nothing to say."""
+    try:
+        _, errors = process.communicate(timeout=80.0)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (0, '')
+    with open(report) as file:
+        return json.load(file)
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize('schedule', ['async', 'sync', 'ordered'])
+def test_a_host_that_is_cut_off_for_longer_than_the_patience_is_done_without_and_comes_back(
+        two_hosts, secret_file, tmp_path, schedule):  # noqa: F811
+    a, b = two_hosts.a, two_hosts.b
+    nodes = [a.address, b.address + ':51347']
+    run = ['--problem', 'poisson2d:128', '--omega', 1.6, '--blocks', 2, '--schedule', schedule, '--nodes',
+           ','.join(nodes), '--address', a.address, '--secret-file', secret_file, '--patience', 2, '--lease', 4,
+           '--report', tmp_path / 'r.json', '--output', tmp_path / 'x.npy', '--checkpoint', tmp_path / 'c']
+    with node_on(a, secret_file), node_on(b, secret_file):
+        process = command_on(a, *run, '--checkpoint-every', 0.2)
+        wait_until((tmp_path / 'c').exists, 'it iterates', 40.0)
+        two_hosts.unplug()
+        found = told_by(process, tmp_path / 'r.json')
+        assert {worker['node'] for worker in found['workers']} == {nodes[0]}
+        loss, = found['recoveries']
+        assert loss['node'] == nodes[0] and 'on node %s, ' % nodes[1] in loss['reason'] and 'silent' in loss['reason']
+        r = 1 - poisson2d(128).matvec(np.load(tmp_path / 'x.npy'))
+        assert np.linalg.norm(r) <= 1.001e-8 * 128
+        two_hosts.plug_in()
+        found = told_by(command_on(a, *run), tmp_path / 'r.json')
+        assert found['recoveries'] == [] and [worker['node'] for worker in found['workers']] == nodes
+        pids = [worker['pid'] for worker in found['workers']]
+        wait_until(lambda: not any(map(memfds_of, pids)), 'the owners that were cut off are gone')

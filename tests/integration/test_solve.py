@@ -1,6 +1,5 @@
 """The Python interface on real worker processes."""
 import os
-import signal
 import threading
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 import coro_sor
 from coro_sor.problems import poisson2d, random_dense
-from processes import children_of, wait_until
+from processes import wait_until
 
 
 @pytest.fixture(scope='module')
@@ -117,23 +116,6 @@ def test_the_time_limit_ends_a_run(cluster):
     solution = cluster.solve(poisson2d(60), np.ones(3600), rtol=1e-13, time_limit=0.3)
     assert solution.status is coro_sor.Status.TIME_LIMIT
     assert solution.residual_norm < np.sqrt(3600)
-
-
-def test_a_killed_worker_ends_the_run_with_its_node_and_rows():
-    with coro_sor.Cluster(workers=2) as cluster:
-        killed = []
-
-        def kill_one(record):
-            if record.phase == 'iterate' and not killed:
-                killed.append(True)
-                os.kill(children_of(cluster._local.pid)[0], signal.SIGKILL)
-        solution = cluster.solve(poisson2d(80), np.ones(6400), blocks=2, schedule='async', rtol=1e-15, observe=kill_one,
-                                 time_limit=40.0)
-    assert solution.status is coro_sor.Status.WORKERS_LOST
-    # What came back is x0 or a later x, and the residual is that x's own.
-    r = np.ones(6400) - poisson2d(80).matvec(solution.x)
-    assert np.linalg.norm(r) == pytest.approx(solution.residual_norm)
-    assert 'node local' in solution.report['failure']['text'] and 'rows' in solution.report['failure']['text']
 
 
 def test_many_small_blocks_running_flat_out_leave_the_coordinator_idle(cluster):

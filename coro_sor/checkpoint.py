@@ -122,7 +122,7 @@ def write_checkpoint(path, checkpoint):
     head = json.dumps(dict(fields, n=len(checkpoint.x)), allow_nan=False).encode()
     x = np.ascontiguousarray(checkpoint.x, dtype='<f8')
     digest = hashlib.sha256()
-    with write_atomically(path) as stream:
+    with write_atomically(path, 0o600) as stream:
         for part in (MAGIC + _FORMAT + _LENGTH.pack(len(head)) + head, x.view(np.uint8).data):
             digest.update(part)
             stream.write(part)

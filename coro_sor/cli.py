@@ -114,9 +114,9 @@ def _write_files(chosen, solution):
     try:
         if chosen.output is not None:
             save_vector(chosen.output, solution.x)
-    except OSError as error:
-        # The report is worth having all the same.
-        _complain('%s: cannot be written: %s' % (chosen.output, error.strerror or error), chosen.verbose)
+    except (OSError, InputError) as error:      # the report is worth having all the same
+        _complain('%s: cannot be written: %s' % (chosen.output, getattr(error, 'strerror', None) or error),
+                  chosen.verbose)
         status = _BAD_INPUT
     try:
         if chosen.report is not None:

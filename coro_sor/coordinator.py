@@ -13,10 +13,10 @@ import uuid
 import numpy as np
 
 from .convergence import Look, Outlook
-from .correspondence import Cancelled, OwnersLost
 from .gathering import Node, keep_in_touch, say_goodbye
 from .iterating import Iterating
 from .loading import Loader, start_vector
+from .losses import Cancelled, Ended, OwnersLost
 from .messages import Stop
 from .planning import make_plan
 from .record import Record
@@ -27,6 +27,7 @@ from .steering import Steering
 __all__ = ['Coordinator', 'coordinate']
 
 _TICK = 0.1         # seconds between two looks at the clock
+_ENOUGH = 2.0       # seconds to wait for nodes that have failed to answer, where others have
 
 
 def coordinate(engine, problem, options, nodes, observe=None, keeper=None, coro=None):
@@ -60,6 +61,8 @@ def coordinate(engine, problem, options, nodes, observe=None, keeper=None, coro=
         yield from coordinator.solve()
     except WorkerFailed as error:
         coordinator.record.fail(error)
+    except Ended as end:
+        coordinator.record.end_with_saved(end.status)
     except Cancelled:
         coordinator.record.finish(Status.CANCELLED, coordinator.record.x, None)
     except Exception as error:      # whatever it is, the owners must be stopped before the user hears of it
@@ -154,6 +157,8 @@ class Coordinator(Iterating):
             better = yield self.engine.compute(refinement.add, x)
             yield from self.hear(0)
             self._save_refined(refinement)
+            if self.keeper is not None and self.engine.now() - self._kept >= self.keeper.every:
+                yield from self._keep(record.x, self._look.sweeps, refinement.norm)
             if refinement.done or status is not Status.CONVERGED or not better:
                 break
             self.loader.give_vectors(refinement.residual, np.zeros(self.problem.n))
@@ -173,7 +178,10 @@ class Coordinator(Iterating):
             node.seeker = self.engine.spawn(keep_in_touch, node, number, self.coro, self.options)
         began = self.engine.now()
         while not all(node.info for node in self.nodes):
-            if self.engine.now() - began > self.options.connect_timeout:
+            waited = self.engine.now() - began
+            # What is not there at first may come later, where others can begin.
+            enough = any(node.info for node in self.nodes) and all(node.info or node.failed for node in self.nodes)
+            if waited > self.options.connect_timeout or enough and waited > _ENOUGH:
                 break
             yield from self.hear(_TICK)
         silent = [node for node in self.nodes if not node.info]
@@ -184,10 +192,14 @@ class Coordinator(Iterating):
         for node in silent:
             self.record.note('node %s does not answer (%s); its workers are used once it does'
                              % (node.name, node.problem))
+        workers = [place for node in self.nodes for place in node.places()]
         for node in self.nodes:
-            if node not in silent:
-                node.refuse()
-        return [place for node in self.nodes for place in node.places()]
+            if not node.places() and node not in silent:
+                reason = node.unfit()
+                if not workers:
+                    raise Unreachable(reason)
+                self.record.note(reason)
+        return workers
 
     # ---- for the others to ask
 
@@ -213,7 +225,7 @@ class Coordinator(Iterating):
         self._tell_of_exchange()
         if self.keeper is not None and self.record.residual_norm is not None:
             yield from self._keep(self.record.x, self.record.sweeps, self.record.residual_norm)
-        yield from say_goodbye(self.nodes)
+        yield from say_goodbye(self.engine, self.nodes, self.coro)
         return True
 
     def _stop_owners(self):

@@ -11,6 +11,7 @@ __all__ = ['Node', 'Place', 'keep_in_touch', 'say_goodbye']
 
 _PAUSE = 1.0        # seconds between two attempts to reach a node
 _ATTEMPT = 5.0      # seconds that an attempt may take
+_GOODBYE = 1.0      # seconds that a node has to hear that it is needed no more
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Node:
         When the directory was last heard, by the coordinator's clock; 0 before.
     problem : str
         Why it can't be reached, as far as is known.
+    failed : bool
+        Whether it could not be reached at least once.
     closed : bool
         Whether the run is over.
     """
@@ -47,6 +50,7 @@ class Node:
     info: NodeInfo | None = None
     heard: float = 0.0
     problem: str = 'no answer'
+    failed: bool = False
     closed: bool = False
     directory: object = None
     seeker: object = None
@@ -82,19 +86,12 @@ class Node:
         """Whether a worker process is one of its own."""
         return self._children.get(place.location) == place.pid
 
-    def refuse(self):
-        """Say why none of its workers can be used.
-
-        Raises
-        ------
-        Unreachable
-            It runs another version, or no worker.
-        """
+    def unfit(self):
+        """Why none of its workers can be used, though it has answered."""
         if not self.usable:
-            raise Unreachable('node %s runs coro_sor %s, this is %s: install the same version'
-                              % (self.name, self.info.version, __version__))
-        if not self._children:
-            raise Unreachable('node %s has no worker process ready' % self.name)
+            return 'node %s runs coro_sor %s, this is %s: install the same version' % (
+                self.name, self.info.version, __version__)
+        return 'node %s has no worker process ready' % self.name
 
 
 def keep_in_touch(engine, node, number, client, options, coro=None):
@@ -122,19 +119,29 @@ def keep_in_touch(engine, node, number, client, options, coro=None):
                                                               timeout))))
                 node.heard = engine.now()
             except Unreachable as error:
-                node.problem = str(error)
+                node.problem, node.failed = str(error), True
         if not node.closed:
             yield coro.receive(timeout=_PAUSE, alarm_value=None)
     engine.release(node.location)
     return True
 
 
-def say_goodbye(nodes):
-    """Tell the directories that nobody listens any more."""
+def say_goodbye(engine, nodes, coro):
+    """Tell the directories that nobody listens any more, all at the same time."""
+    left = [node for node in nodes if node.directory is not None]
     for node in nodes:
         node.closed = True
-        if node.directory is not None:
-            yield node.directory.deliver(Goodbye(), timeout=1.0)
         if node.seeker is not None:
             node.seeker.send(True)
+    for node in left:
+        engine.spawn(_part_from, node, left)
+    end = engine.now() + _GOODBYE
+    while left and engine.now() < end:
+        yield coro.sleep(0.01)
+    return True
+
+
+def _part_from(engine, node, left, coro=None):
+    yield node.directory.deliver(Goodbye(), timeout=_GOODBYE)
+    left.remove(node)
     return True

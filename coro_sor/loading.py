@@ -91,6 +91,7 @@ class Loader:
         coordinator = self._coordinator
         while self._waiting:
             coordinator.check_losses()
+            coordinator.check_end()
             for owner, (go_on, number) in list(self._waiting.items()):
                 if owner in self._waiting and (number is None or coordinator.has_answer(number)):
                     del self._waiting[owner]

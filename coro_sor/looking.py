@@ -7,11 +7,12 @@ import numpy as np
 
 from .convergence import Look, combine
 from .correspondence import Correspondence
+from .losses import Ended
 from .messages import Collect, Freeze, Resume
 from .record import first_sweep_below, sum_by_sweep
 from .rows import digest_vector
 from .schedule import exact
-from .solution import WorkerFailed
+from .solution import Status, WorkerFailed
 
 __all__ = ['Looking']
 
@@ -65,6 +66,7 @@ class Looking(Correspondence):
         energy = sum(answer.energy for answer in answers) if self.scan.symmetric else math.nan
         self._look = Look(self._look_ended - self._began, sweeps, residual, reported, energy)
         self.record.note_look(self._look)
+        self.losses = [0] * len(self.losses)
         return True
 
     def _freeze(self, restore, sizes):
@@ -75,11 +77,27 @@ class Looking(Correspondence):
         self.take_back((Freeze, Resume))
         for owner in range(len(self.owners)):
             self.ask(owner, Freeze, self._epoch, self.steering.schedule, restore, sizes)
+        if not self.owners:
+            raise WorkerFailed('there is no worker')        # of nobody's rows the residual would be 0
         answers = yield from self.answers(self._deadline())
         if answers is not None:
             self._digests = [answer.digest for answer in answers]
             self._updates = [answer.updates for answer in answers]
         return answers
+
+    def check_end(self):
+        """To be called where no x can be verified, because owners are missing.
+
+        Raises
+        ------
+        Ended
+            Where there is something to end with.
+        """
+        limit = self.options.time_limit
+        if not self.loading and self.cancelled:
+            raise Ended(Status.CANCELLED)
+        if not self.loading and limit is not None and self.engine.now() - self._began >= limit:
+            raise Ended(Status.TIME_LIMIT)
 
     def _deadline(self):
         """Seconds for a look; none where nothing can go on without it."""

@@ -12,6 +12,7 @@ import time
 from .addresses import free_port
 from .launch import launch
 from .roster import Roster, usable_cores
+from .secret import private
 from .solution import InputError, SolverError
 
 __all__ = ['BUSY', 'NodeFailed', 'Supervisor', 'log']
@@ -187,7 +188,7 @@ class Supervisor:
         arguments = ['--child', '--address', self._address, '--port', str(child.port), *self._options]
         if self._log_dir is None:
             return launch(arguments)
-        with open(os.path.join(self._log_dir, f'worker-{child.number}.log'), 'ab') as file:
+        with open(os.path.join(self._log_dir, f'worker-{child.number}.log'), 'ab', opener=private) as file:
             return launch(arguments, stderr=file)
 
     def _hear(self, child):

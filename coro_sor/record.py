@@ -141,6 +141,7 @@ class Record:
             self.residual_norm = self._saved.residual_norm
         else:
             self.x, self.residual_norm = x, residual_norm
+        self._tell_convergence()
         self.enter(None)
 
     def save(self, x, look):
@@ -150,10 +151,24 @@ class Record:
 
     def fail(self, error):
         """Workers were lost: what was saved is all that is left."""
-        self.status, self.failure = Status.WORKERS_LOST, error
+        self.end_with_saved(Status.WORKERS_LOST)
+        if self.status is Status.CONVERGED:
+            self.note(str(error))
+        else:
+            self.failure = error
+
+    def end_with_saved(self, status):
+        """It ended while no x could be verified: what was saved is all that is left."""
+        self.status = status
         if self._saved is not None:
             self.residual_norm, self.sweeps = self._saved.residual_norm, self._saved.sweeps
+        self._tell_convergence()
         self.enter(None)
+
+    def _tell_convergence(self):
+        # A copy of x that was taken on the way may be good enough, though nothing was judged by it.
+        if self.residual_norm is not None and self.residual_norm <= self.threshold:
+            self.status = Status.CONVERGED
 
     def _show(self, now, always=False):
         if self._observe is not None and (always or now - self._observed >= _OBSERVE):

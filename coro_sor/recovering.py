@@ -1,9 +1,9 @@
 """Who works where: the coordinator's part that finds new homes for owners that were lost, and work for newcomers."""
 from __future__ import annotations
 
-from .correspondence import OwnersLost
 from .loading import start_owner
 from .looking import Looking
+from .losses import Loss, OwnersLost
 from .messages import Bind, Collect, Freeze, Resume
 from .planning import workers_worth
 from .solution import WorkerFailed
@@ -13,6 +13,8 @@ __all__ = ['Recovering']
 _RETURN = 3.0       # seconds that a node has to replace a worker process before its rows go elsewhere
 _TICK = 0.1         # seconds between two looks at the clock
 _GAIN = 2.0         # times what it costs that sharing out the rows anew must save
+_ATTEMPTS = 2       # to start an owner in a process, before another one is taken
+_TRIES = 10         # times that an owner may be lost without a look in between
 
 
 class Recovering(Looking):
@@ -38,6 +40,7 @@ class Recovering(Looking):
             try:
                 while self.lost:
                     owner = min(self.lost)
+                    self.check_end()
                     self.loader.forget(owner)
                     yield from self._rehouse(owner)
                     self.loader.begin(owner)
@@ -49,14 +52,13 @@ class Recovering(Looking):
 
     def _rehouse(self, owner):
         loss, began = self.lost[owner], self.engine.now()
+        if self.losses[owner] > _TRIES:
+            raise WorkerFailed('%s; that was the %dth time in a row' % (loss.reason, _TRIES + 1), loss.traceback)
         while True:
+            self.check_end()
             place = self._choose(loss, owner)
             if place is None:
-                # One that is listed may only be slow to answer.
-                listed = any(node.places() for node in self._in_touch())
-                if self.engine.now() - began > (self.options.lease if listed else self.options.patience):
-                    reason = loss.reason or 'the workers do not answer'
-                    raise WorkerFailed(reason + '; no worker is left that could take the rows', loss.traceback)
+                self._give_up_after(began, loss)
                 yield from self.hear(_TICK)
                 continue
             if (yield from self._start(owner, place)):
@@ -64,18 +66,34 @@ class Recovering(Looking):
         if loss.reason:
             self.record.note_recovery(owner, loss, place, self.engine.now())
 
+    def _give_up_after(self, began, loss):
+        """
+        Raises
+        ------
+        WorkerFailed
+            There has been no worker process for the rows since `began`, for too long.
+        """
+        listed = [place.location for node in self._in_touch() for place in node.places()]
+        # One that is listed may only be slow to answer; one that has no room will not have it later.
+        patience = self.options.lease if set(listed) - self.full else self.options.patience if not listed else 0.0
+        if self.engine.now() - began >= patience:
+            reason = loss.reason or 'the workers do not answer'
+            raise WorkerFailed(reason + '; no worker is left that could take the rows', loss.traceback)
+
     def _start(self, owner, place):
         """Start an owner; ends with whether it was."""
-        incarnation = self.new_incarnation()
         self.engine.hold(place.location)
-        self.engine.spawn(start_owner, self.coro, self.solve_id, self.loader.assignment(owner, incarnation),
-                          place.location, self.options.connect_timeout)
-        while incarnation not in self.started and self._is_alive(place):
-            yield from self.hear(_TICK)
-        started = self.started.pop(incarnation, None)
-        if started is not None and started.reference is not None:
-            self.add_owner(owner, started.reference, place, incarnation)
-            return True
+        for _ in range(_ATTEMPTS):
+            # A number for each attempt: of one whose answer was lost, an owner may live on for a lease.
+            incarnation = self.new_incarnation()
+            self.engine.spawn(start_owner, self.coro, self.solve_id, self.loader.assignment(owner, incarnation),
+                              place.location, self.options.connect_timeout / _ATTEMPTS)
+            while incarnation not in self.started and self._is_alive(place):
+                yield from self.hear(_TICK)
+            started = self.started.pop(incarnation, None)
+            if started is not None and started.reference is not None:
+                self.add_owner(owner, started.reference, place, incarnation)
+                return True
         self.engine.release(place.location)
         self.suspects.add(place.location)
         self._tried = self.engine.now()
@@ -100,7 +118,8 @@ class Recovering(Looking):
 
     def _alive(self):
         """Worker processes that may be used."""
-        return [place for node in self._in_touch() for place in node.places() if place.location not in self.suspects]
+        return [place for node in self._in_touch() for place in node.places()
+                if place.location not in self.suspects and place.location not in self.full]
 
     def _is_alive(self, place):
         return any(node.has(place) for node in self._in_touch())
@@ -145,7 +164,13 @@ class Recovering(Looking):
         self.tolerant = True
         yield from self._stop_owners()
         self.tolerant = False
+        began, none = self.engine.now(), Loss(None, '', 0.0)
+        self.suspects.clear()
+        while not self._alive():
+            self.check_end()
+            self._give_up_after(began, none)
+            yield from self.hear(_TICK)
         yield from self._plan(self._alive(), self._given)
         yield from self._distribute(x if self.plan.rows is None else x[self.plan.rows], sweeps)
-        self.record.note('more workers have come: the rows were shared out anew, over %d instead of %d'
+        self.record.note('workers have come, or come back: the rows were shared out anew, over %d after %d'
                          % (len(self.places), before))

@@ -7,7 +7,7 @@ import stat
 from .solution import InputError
 
 __all__ = ['VARIABLE', 'checked_secret', 'default_secret_file', 'find_secret', 'load_secret', 'make_secret_file',
-           'new_secret', 'user_folder']
+           'new_secret', 'private', 'user_folder']
 
 SHORTEST, LONGEST = 16, 4096
 
@@ -23,6 +23,11 @@ def user_folder():
     except OSError as problem:
         raise InputError(f'the folder {folder} cannot be made: {problem.strerror}') from None
     return folder
+
+
+def private(path, flags):
+    """The opener of a file, for `open`, that is made for its owner alone."""
+    return os.open(path, flags, 0o600)
 
 
 def default_secret_file():

@@ -14,7 +14,7 @@ import time
 from .launch import become, first_line, launch
 from .options import NODE_PORT
 from .pidfile import running_pid
-from .secret import user_folder
+from .secret import private, user_folder
 from .solution import InputError
 from .worker import add_node_options, protection_options
 
@@ -92,7 +92,7 @@ def _pid_file(port):
 def _start_detached(chosen):
     try:
         os.makedirs(chosen.log_dir, exist_ok=True)
-        log = open(os.path.join(chosen.log_dir, 'node.log'), 'ab')
+        log = open(os.path.join(chosen.log_dir, 'node.log'), 'ab', opener=private)
     except OSError as problem:
         raise InputError(f'cannot log to {chosen.log_dir}: {problem.strerror}') from None
     with log:

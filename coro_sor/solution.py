@@ -46,8 +46,7 @@ class Status(enum.Enum):
     DIVERGED = ('diverged', 'The residual or the energy grew beyond what is seen where SOR converges: try a smaller '
                             'omega, and the schedule ordered without plain_omega; if it grows even so, A is probably '
                             'neither positive definite nor diagonally dominant.')
-    WORKERS_LOST = ('workers_lost', 'A worker was lost or failed; x is the best that had come back by then, '
-                                    'at least where it started.')
+    WORKERS_LOST = ('workers_lost', 'No worker was left, or one failed; x is the best that had come back by then.')
 
     def __init__(self, label, advice):
         self.label = label

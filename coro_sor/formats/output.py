@@ -63,10 +63,11 @@ def save_vector(path, x):
 
 
 @contextlib.contextmanager
-def write_atomically(path):
+def write_atomically(path, mode=0o666):
     """Open a file for writing bytes that takes the place of `path` when all went well, and vanishes when not.
 
-    Killed at any moment, even with the machine, `path` is what it was or all that was written. One writer a file.
+    Killed at any moment, even with the machine, `path` is what it was or all that was written. One writer a file, which
+    others may use as far as `mode` and the umask let them.
     """
     path = os.path.realpath(path)
     # Always the same name, so that what a killed run has left is overwritten by the next one.
@@ -75,7 +76,7 @@ def write_atomically(path):
         os.unlink(temporary)
     try:
         # Created anew: an existing file or link of that name, somebody else's perhaps, is never written through.
-        with open(temporary, 'xb') as stream:
+        with open(temporary, 'xb', opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

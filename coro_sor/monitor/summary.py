@@ -119,7 +119,7 @@ def _worker(worker):
     if 'rows' not in worker:
         return (name + ' (no last words)',) + ('-',) * (len(_COLUMNS) - 1)
     staleness = '-'
-    if worker['mean_staleness'] is not None:
+    if worker.get('mean_staleness') is not None:
         staleness = '%.1f, max %.0f' % (worker['mean_staleness'], worker['largest_staleness'])
     return (name, '%d' % worker['rows'], '%d' % worker['nonzeros'], '%.6g' % worker['sweeps'],
             '%.2f s' % worker['seconds_computing'], '%.2f s' % worker['seconds_waiting'],

@@ -63,8 +63,8 @@ def _run(chosen, problem):
     faults = parse_faults(chosen.faults)
     check_counts(faults, chosen.machines, workers)
     network = Network(delay=chosen.delay, jitter=chosen.jitter, bandwidth=chosen.bandwidth)
-    world, record, lines = simulate(problem, arguments.solver_options(chosen), chosen.machines, network, chosen.seed,
-                                    faults, chosen.workers_per_machine, chosen.within)
+    world, record, lines = simulate(problem, arguments.solver_options(chosen), chosen.machines, network,
+                                    getattr(chosen, 'seed', 0), faults, chosen.workers_per_machine, chosen.within)
     print('\n'.join(lines) + '\n')
     report = make_solution(record).report
     for worker in report['workers']:
@@ -132,7 +132,7 @@ def _parser():
                        help='worker processes of each (default: 1)')
     world.add_argument('--delay', metavar='SECONDS', type=_positive, default=1e-4,
                        help='least time of a message one way (default: 0.0001)')
-    world.add_argument('--jitter', metavar='F', type=float, default=0.5,
+    world.add_argument('--jitter', metavar='F', type=_positive, default=0.5,
                        help='mean of the random part of the delay, in units of --delay (default: 0.5)')
     world.add_argument('--bandwidth', metavar='BYTES', type=_positive, default=1.25e8,
                        help='bytes a second from one process to another (default: 1.25e8, which is 1 Gbit/s)')

@@ -32,10 +32,10 @@ class Timeline:
             self._phase = record.phase
         for look in record.looks[self._looks:]:
             self._add(now, 'look', _look(look))
-        for recovery in getattr(record, 'recoveries', [])[self._recoveries:]:
+        for recovery in record.recoveries[self._recoveries:]:
             self._add(now, 'recovery', 'the rows of worker %d went to %s on %s' % (
                 recovery['worker'], recovery['address'], recovery['node']))
-        self._looks, self._recoveries = len(record.looks), len(getattr(record, 'recoveries', []))
+        self._looks, self._recoveries = len(record.looks), len(record.recoveries)
 
     def _add(self, now, kind, text):
         self._entries.append((now, kind, text))

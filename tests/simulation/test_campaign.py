@@ -81,7 +81,10 @@ def drawn(draw, seed):
     options = {'schedule': draw.choice(SCHEDULES), 'omega': draw.choice([1.0, 1.3]),
                'blocks': draw.choice([workers, workers, 3, 7]), 'panel_nonzeros': draw.choice([100, 1000, 1_500_000]),
                'chunk_bytes': draw.choice([4096, 1 << 20]), 'exchange': draw.choice(EXCHANGES),
-               'order': draw.choice(['auto', 'cyclic', 'symmetric', 'shuffled'])}
+               'order': draw.choice(['auto', 'cyclic', 'symmetric', 'shuffled']),
+               'storage': draw.choice(['float64', 'float64', 'float64', 'float32'])}
+    if options['schedule'] == 'async':
+        options['max_staleness'] = draw.choice([None, None, 1, 3])
     return A, np.random.default_rng(seed).standard_normal(len(dense(A))), options, workers, draw.randint(1, workers)
 
 
@@ -89,13 +92,16 @@ def befall(world, draw, workers, nodes, within):
     """Arrange up to four things to happen."""
     for _ in range(draw.randint(0, 4)):
         moment, names = draw.uniform(0.0, within), list(world.nodes)
-        kind = draw.choice(['crash', 'crash', 'untold', 'stall', 'part', 'machine', 'cancel'])
+        kind = draw.choice(['crash', 'crash', 'untold', 'stall', 'part', 'machine', 'join', 'cancel'])
         if kind in ('crash', 'untold'):
             world.at(moment, world.crash, draw.randrange(workers), kind == 'crash')
         elif kind == 'stall':
             world.at(moment, world.stall, draw.randrange(workers), draw.uniform(0.1, 8.0))
         elif kind == 'part':
             world.at(moment, world.part, draw.sample(names, draw.randint(1, nodes)), draw.uniform(0.1, 8.0))
+        elif kind == 'join' and 'late' not in world.nodes:
+            world.name_node('late', draw.randint(1, 2))
+            world.at(moment, world.start_node, 'late')
         elif kind == 'machine':
             name = draw.choice(names)
             world.at(moment, world.crash_node, name)

@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 
 from campaign import EXCHANGES, World, assert_honest, dense, each_step, replayed
+from coro_sor import block, loading_owner
+from coro_sor.messages import Prepare
 from coro_sor.problem import Problem
 from coro_sor.problems import poisson2d, random_dense
+from coro_sor.recovering import Recovering
 from coro_sor.simulation import Network
 from coro_sor.solution import Status
 
@@ -115,6 +118,60 @@ def test_a_node_that_starts_while_the_run_is_on_takes_part_where_that_helps(sche
     assert {owner['node'] for owner in record.owners} == {'node0', 'late'}
     assert any('shared out anew' in note for note in record.notes)
     converged(world, record)
+
+
+@pytest.mark.parametrize('moment', [15.6, 15.9, 16.2, 16.5, 17.0])
+def test_where_all_workers_die_while_the_rows_are_shared_out_anew_nothing_false_is_said(moment, monkeypatch):
+    spread, world = Recovering._spread, World(3, 1, cost=each_step(2e-2))
+
+    def killing(self, x):
+        for number in range(2):
+            world.at(world.simulation.now + moment - 15.6, world.crash, number)
+        return (yield from spread(self, x))
+
+    monkeypatch.setattr(Recovering, '_spread', killing)
+    world.name_node('late', 1)
+    world.at(15.0, world.start_node, 'late')
+    record = world.solve(Problem(A, B), schedule='ordered', blocks=8, omega=1.2, connect_timeout=2.0, **SHORT)
+    converged(world, record)
+
+
+@pytest.mark.parametrize('options, status', [({'time_limit': 6.0}, Status.TIME_LIMIT), ({}, Status.CANCELLED)])
+def test_the_user_is_heard_while_owners_are_missing(options, status):
+    world = World(3, 2, cost=each_step(5e-2), nodes=2)
+    for node in world.nodes:
+        world.at(5.0, world.crash_node, node)
+    if not options:
+        world.at(6.0, world.cancel)
+    record = world.solve(Problem(A, B), schedule='ordered', **{**SHORT, 'patience': 8.0, 'lease': 60.0}, **options)
+    assert record.status is status and world.simulation.now < 5.0 + 8.0 + 5.0
+    assert_honest(A, B, record, 1e-10)
+
+
+def test_an_owner_that_finds_no_memory_is_tried_everywhere_once(monkeypatch):
+    tried = []
+
+    def full(assignment):
+        tried.append(assignment.owner)
+        raise MemoryError('no room')
+
+    monkeypatch.setattr(loading_owner, '_check_memory', full)
+    world = World(3, 3, cost=each_step(5e-3))
+    record = world.solve(Problem(A, B), **SHORT)
+    assert record.status is Status.WORKERS_LOST and 'no room' in str(record.failure) and len(tried) <= 9
+    assert world.simulation.now < 5.0
+
+
+def test_a_worker_that_is_lost_again_and_again_ends_the_run(monkeypatch):
+    def deadly(self, request, before):
+        world.at(world.simulation.now, world.crash, next(
+            number for number, worker in enumerate(world.workers) if worker is self._engine))
+        yield self._engine.compute(int)
+
+    world = World(3, 1, cost=each_step(5e-3))
+    monkeypatch.setitem(block._HANDLERS, Prepare, deadly)
+    record = world.solve(Problem(A, B), until=3600.0, **{**SHORT, 'patience': 30.0, 'lease': 60.0})
+    assert record.status is Status.WORKERS_LOST and 'time in a row' in str(record.failure)
 
 
 def test_a_node_that_starts_near_the_end_is_left_alone():

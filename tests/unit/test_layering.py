@@ -10,26 +10,27 @@ LAYERS = (
     {'__main__', 'arguments', 'cli', 'service', 'simulation'},
     {'api', 'monitor', 'report'},
     {'worker', 'node', 'block', 'coordinator', 'runtime'},
-    {'correspondence', 'looking', 'recovering', 'iterating', 'gathering', 'loading', 'loading_owner', 'neighbours',
-     'sweeping', 'sweeping_owner', 'stepping', 'reporting', 'directory', 'record'},
+    {'correspondence', 'losses', 'looking', 'recovering', 'iterating', 'gathering', 'loading', 'loading_owner',
+     'neighbours', 'sweeping', 'sweeping_owner', 'refusing_owner', 'stepping', 'reporting', 'directory', 'record',
+     'answers'},
     {'planning', 'steering', 'refinement', 'holding', 'incoming', 'outgoing', 'links', 'roster'},
     {'layout', 'scan'},
     {'schedule', 'order', 'convergence', 'relaxation', 'partition', 'wavefront', 'renumbering', 'colouring',
      'arrangement', 'kernels', 'sharing', 'messages', 'owner_messages', 'node_messages', 'message_base'},
     {'problem', 'problems', 'formats', 'csr', 'rows', 'checkpoint'},
-    {'options', 'solution', 'secret', 'folders', 'pidfile', 'addresses', 'launch', 'peers'},
+    {'options', 'solution', 'refusals', 'secret', 'folders', 'pidfile', 'addresses', 'launch', 'peers'},
 )
 """From top to bottom; a module imports from its own layer or from those below."""
 
 PURE = {'schedule', 'order', 'convergence', 'relaxation', 'partition', 'wavefront', 'renumbering', 'colouring',
         'arrangement', 'kernels', 'sharing', 'messages', 'owner_messages', 'node_messages', 'message_base', 'layout',
         'scan', 'planning', 'steering', 'refinement', 'holding', 'incoming', 'outgoing', 'options', 'solution',
-        'problem', 'problems', 'rows', 'csr', 'reporting', 'record'}
+        'problem', 'problems', 'rows', 'csr', 'reporting', 'record', 'answers'}
 
 IMPURE = {'asyncoro', 'socket', 'threading', 'time', 'random', 'subprocess', 'multiprocessing', 'select', 'ssl'}
 
-ACTORS = {'block', 'coordinator', 'correspondence', 'looking', 'recovering', 'iterating', 'gathering', 'loading',
-          'loading_owner', 'neighbours', 'links', 'sweeping', 'sweeping_owner', 'stepping'}
+ACTORS = {'block', 'coordinator', 'correspondence', 'losses', 'looking', 'recovering', 'iterating', 'gathering',
+          'loading', 'loading_owner', 'neighbours', 'links', 'sweeping', 'sweeping_owner', 'refusing_owner', 'stepping'}
 
 
 def modules():

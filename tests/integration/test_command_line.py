@@ -131,7 +131,7 @@ def test_a_converged_solve_writes_x_and_the_report_and_ends_with_status_0(folder
     report = read_report(folder)
     assert (report['schema'], report['status'], report['n']) == (SCHEMA, 'converged', 40)
     assert report['residual_norm'] <= report['threshold']
-    assert set(report['seconds']) == {'read', 'start', 'load', 'distribute', 'iterate', 'verify', 'collect'}
+    assert set(report['seconds']) == {'read', 'start', 'load', 'distribute', 'iterate', 'verify', 'collect', 'recover'}
     assert [worker['rows'] for worker in report['workers']] == [20, 20]
     assert ended.stdout.startswith('converged: ')
     assert 'x.npy, r.json' in ended.stdout

@@ -184,7 +184,8 @@ def test_a_client_is_told_who_is_there_and_of_every_loss_and_return(tmp_path):
             assert sorted(child[1] for child in info['children']) == sorted(node_pids(node.pid)[1:])
             assert memory > 1000000
             os.kill(pid, signal.SIGKILL)
-            assert heard('ChildLost') == {'address': '127.0.0.1', 'port': port, 'pid': pid, 'reason': 'signal SIGKILL'}
+            assert heard('ChildLost') == {'request': 7, 'address': '127.0.0.1', 'port': port, 'pid': pid,
+                                          'reason': 'signal SIGKILL'}
             back = heard('ChildStarted')
             assert back['port'] not in (port, other[0]) and back['pid'] in node_pids(node.pid)
             assert sorted(map(tuple, heard('NodeInfo')['children']))  # it goes on with heartbeats

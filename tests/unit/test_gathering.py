@@ -4,7 +4,6 @@ import pytest
 from coro_sor import __version__
 from coro_sor.gathering import Node, Place
 from coro_sor.node_messages import ChildLost, ChildStarted, NodeInfo
-from coro_sor.solution import Unreachable
 
 
 def info(*children, version=__version__):
@@ -58,12 +57,10 @@ def test_a_node_of_another_version_has_no_usable_worker():
     assert not other.usable
     other.take(info((5, 50), version='0'), 1.0)
     assert not other.usable and other.places() == []
-    with pytest.raises(Unreachable, match='runs coro_sor 0'):
-        other.refuse()
+    assert 'runs coro_sor 0' in other.unfit()
 
 
-def test_a_node_without_workers_is_refused():
+def test_a_node_without_workers_says_so():
     empty = Node('n', ('host', 51347))
     empty.take(info(), 1.0)
-    with pytest.raises(Unreachable, match='no worker process ready'):
-        empty.refuse()
+    assert empty.unfit() == 'node n has no worker process ready'

@@ -107,7 +107,7 @@ def test_a_report_that_failed_is_not_due_again_in_the_next_epoch():
 
 def test_sweeps_that_nobody_fetches_fill_no_memory():
     made = reporter()
-    for sweep in range(30_000):
+    for sweep in range(1, 30_001):
         made.note_sweep(sweep, 1.0)
     made.note(0.0, (30_000,), 1.0, False)
     assert len(taken(made).by_sweep) == 10_000

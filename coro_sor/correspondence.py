@@ -42,6 +42,8 @@ class Correspondence:
         Those that had not the memory for an owner's rows.
     losses : list of int
         How often each owner's process ended, or had no memory, since a look was complete.
+    all_losses : int
+        How often any owner was lost since then, for whatever reason.
     nodes : list of Node
     started : dict of int to Started
         What became of attempts to start owners, by incarnation.
@@ -75,7 +77,7 @@ class Correspondence:
         self.reports, self.stopped = {}, {}
         self._asked, self._answered = [], {}
         self._heard, self._incarnation = [now] * len(places), [0] * len(places)
-        self.losses = [0] * len(places)
+        self.losses, self.all_losses = [0] * len(places), 0
         self.started = {}
         self._homes = {}            # of every incarnation: its worker process
 
@@ -107,6 +109,7 @@ class Correspondence:
             *place.location, place.node, self.describe(owner), reason), self.engine.now(), self.phase(), returns,
             traceback)
         self.losses[owner] += returns or traceback is not None
+        self.all_losses += 1
         self.owners[owner].close()
         self.engine.release(place.location)
         self.reports.pop(owner, None)

@@ -66,7 +66,7 @@ class Looking(Correspondence):
         energy = sum(answer.energy for answer in answers) if self.scan.symmetric else math.nan
         self._look = Look(self._look_ended - self._began, sweeps, residual, reported, energy)
         self.record.note_look(self._look)
-        self.losses = [0] * len(self.losses)
+        self.losses, self.all_losses = [0] * len(self.losses), 0
         return True
 
     def _freeze(self, restore, sizes):

@@ -14,7 +14,7 @@ _RETURN = 3.0       # seconds that a node has to replace a worker process before
 _TICK = 0.1         # seconds between two looks at the clock
 _GAIN = 2.0         # times what it costs that sharing out the rows anew must save
 _ATTEMPTS = 2       # to start an owner in a process, before another one is taken
-_TRIES = 10         # times that an owner may be lost without a look in between
+_TRIES = 10         # times that an owner may be lost, on the average for whatever reason, without a look in between
 
 
 class Recovering(Looking):
@@ -54,6 +54,9 @@ class Recovering(Looking):
         loss, began = self.lost[owner], self.engine.now()
         if self.losses[owner] > _TRIES:
             raise WorkerFailed('%s; that was the %dth time in a row' % (loss.reason, _TRIES + 1), loss.traceback)
+        if self.all_losses > _TRIES * len(self.places):
+            raise WorkerFailed('%s; that was loss %d in a row: patience and lease are too short for this network'
+                               % (loss.reason, self.all_losses), loss.traceback)
         while True:
             self.check_end()
             place = self._choose(loss, owner)

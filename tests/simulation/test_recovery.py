@@ -21,7 +21,7 @@ SHORT = {'patience': 4.0, 'lease': 8.0, 'delivery_timeout': 3.0, 'retry': 0.5, '
 def converged(world, record, matrix=A, b=B, rtol=1e-10):
     assert record.status is Status.CONVERGED, record.failure
     assert_honest(matrix, b, record, rtol)
-    world.wait(200.0)
+    world.wait(700.0)
     assert world.left() == []
 
 
@@ -217,6 +217,6 @@ def test_whatever_is_killed_at_any_moment_the_answer_is_found(seed):
     if draw.random() < 0.5:
         world.at(draw.uniform(0.0, 3.0), world.stall, draw.randrange(workers), draw.uniform(0.1, 30.0))
     record = world.solve(Problem(matrix, b), until=7200.0, schedule=draw.choice(SCHEDULES), rtol=1e-7,
-                         exchange=draw.choice(EXCHANGES), blocks=draw.choice([workers, 3, 7]), patience=20.0,
-                         lease=60.0, storage=draw.choice(['float64', 'float64', 'float32']))
+                         exchange=draw.choice(EXCHANGES), blocks=draw.choice([workers, 3, 7]), patience=60.0,
+                         lease=200.0, storage=draw.choice(['float64', 'float64', 'float32']))
     converged(world, record, matrix, b, 1e-7)

@@ -64,7 +64,8 @@ class World(simulation.World):
         with self._piecemeal:
             record = super().solve(problem, options, observe, until, keeper)
         if options.blocks and record.plan and not self.happened and self._faults is None:
-            assert len(record.plan.owner_bounds) - 1 == min(len(self.workers), options.blocks, problem.n)
+            up = sum(worker is not None for worker in self.workers)
+            assert len(record.plan.owner_bounds) - 1 == min(up, options.blocks, problem.n)
         return record
 
 
